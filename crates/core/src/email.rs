@@ -1,0 +1,59 @@
+//! Email addresses: what is accepted, and when two are the same.
+
+use unicode_normalization::UnicodeNormalization;
+
+/// The longest address accepted, in bytes (RFC 5321, section 4.5.3.1.3).
+pub const MAX_EMAIL_BYTES: usize = 254;
+
+/// Trims an address and says whether it can be one: one `@` with something before it, a domain after it whose labels
+/// are not empty, and neither white space nor control characters anywhere.
+///
+/// The rule is deliberately wide: an importer that refuses an address that works is worse than one that keeps an
+/// address that bounces.
+pub fn parse_email(text: &str) -> Option<&str> {
+    let email = text.trim();
+    let (local, domain) = email.rsplit_once('@')?;
+    let valid = email.len() <= MAX_EMAIL_BYTES
+        && !local.is_empty()
+        && !local.contains('@')
+        && !domain.is_empty()
+        && domain.split('.').all(|label| !label.is_empty())
+        && !email.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, ',' | ';' | '<' | '>' | '"'));
+    valid.then_some(email)
+}
+
+/// The form in which two addresses are compared: trimmed, NFC, full lower case.
+///
+/// Computed here and nowhere else; SQL's `lower` differs between databases and knows only ASCII on some.
+pub fn email_key(email: &str) -> String {
+    let email = email.trim();
+    if email.is_ascii() {
+        return email.to_ascii_lowercase();
+    }
+    // Lower case may leave a composed form, so normalization comes last as well.
+    email.nfc().collect::<String>().to_lowercase().nfc().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_address_in_another_case_or_form_has_the_same_key() {
+        assert_eq!(email_key(" Ann@Example.COM "), "ann@example.com");
+        assert_eq!(email_key("JOSE\u{301}@x.org"), email_key("jos\u{e9}@x.org"));
+        assert_eq!(email_key("ÅSA@x.se"), "åsa@x.se");
+        assert_ne!(email_key("аnn@x.org"), email_key("ann@x.org"), "a Cyrillic letter is another letter");
+    }
+
+    #[test]
+    fn what_can_not_be_an_address_is_refused() {
+        for good in ["a@b", "a+b@c.de", "o'neil@x.org", "用户@例子.广告"] {
+            assert_eq!(parse_email(good), Some(good));
+        }
+        for bad in ["", " ", "a", "@b.c", "a@", "a@b@c", "a b@c.d", "a@b..c", "a@.b", "a\u{0}@b.c", "<a@b.c>"] {
+            assert_eq!(parse_email(bad), None, "{bad:?}");
+        }
+        assert_eq!(parse_email(&format!("{}@x.org", "a".repeat(300))), None);
+    }
+}

@@ -1,0 +1,240 @@
+//! What each column of a file means.
+
+use crate::error::{Code, Error, Fault, excerpt};
+use crate::field::{FieldNumber, FieldSet, normalize_name};
+use crate::job::{JobOptions, MatchBy, UnknownColumns};
+use std::collections::HashMap;
+
+/// The columns that our own results add. They are passed over, so that a results file can be sent back as it is.
+pub const RESULT_COLUMNS: &[&str] =
+    &["_line", "_record", "_status", "_code", "_column", "_message", "_user_id", "_changes", "_escaped"];
+
+/// What a column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// What names the user.
+    Key,
+    /// Values of a field, or of the email where something else is the key; and the column of operators for it.
+    Field {
+        /// The field.
+        number: FieldNumber,
+        /// The index of its column of operators, if the file has one.
+        operator: Option<usize>,
+    },
+    /// Operators for the field of another column.
+    Operator,
+    /// Nothing that is read.
+    Ignored,
+}
+
+/// A header that was understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Columns {
+    /// The names as the file writes them, without spaces around.
+    pub names: Vec<String>,
+    /// What each column holds.
+    pub roles: Vec<Role>,
+    /// The index of the key column.
+    pub key: usize,
+    /// What the key is.
+    pub match_by: MatchBy,
+}
+
+/// What a name in a header stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Target {
+    Key,
+    Field(FieldNumber),
+    Operator(FieldNumber),
+    Ignored,
+}
+
+/// Understands a header, or says everything that is wrong with it at once.
+///
+/// All faults are listed; the code of the error is the first of: missing key column, repeated, unknown, operator
+/// (section 10, "Header").
+pub fn map_header(header: &[String], fields: &FieldSet, options: &JobOptions) -> Result<Columns, Error> {
+    let match_by = options.match_by.unwrap_or_default();
+    let names: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
+    let mut faults = Vec::new();
+    let mut fault = |column: &str, code, message: String| {
+        faults.push(Fault { column: Some(column.to_owned()), pointer: None, code, message });
+    };
+
+    let mapping: HashMap<String, Option<&str>> = options.mapping.iter().flatten().map(|(column, field)| (normalize_name(column), field.as_deref())).collect();
+    for column in mapping.keys() {
+        if !names.iter().any(|name| normalize_name(name) == *column) {
+            fault(column, Code::UnknownColumn, format!("mapping names a column \"{}\" that the file does not have", excerpt(column)));
+        }
+    }
+
+    let mut targets = Vec::with_capacity(names.len());
+    let mut seen: HashMap<Target, &str> = HashMap::new();
+    for (index, name) in names.iter().enumerate() {
+        let target = match mapping.get(&normalize_name(name)) {
+            Some(None) => Ok(Target::Ignored),
+            Some(Some(field)) => resolve(field, match_by, fields),
+            None if RESULT_COLUMNS.contains(&name.as_str()) => Ok(Target::Ignored),
+            None => resolve(name, match_by, fields),
+        };
+        let target = match target {
+            Ok(target) => target,
+            Err((Code::UnknownColumn, _)) if options.unknown_columns == Some(UnknownColumns::Ignore) => Target::Ignored,
+            Err((Code::UnknownColumn, _)) if name.is_empty() => {
+                fault(name, Code::UnknownColumn, format!("column {} has no name", index + 1));
+                Target::Ignored
+            }
+            Err((code, message)) => {
+                fault(name, code, message);
+                Target::Ignored
+            }
+        };
+        if target != Target::Ignored && let Some(first) = seen.insert(target, name) {
+            fault(name, Code::DuplicateColumn, format!("the columns \"{}\" and \"{}\" mean the same", excerpt(first), excerpt(name)));
+        }
+        targets.push(target);
+    }
+    for (target, name) in &seen {
+        if let Target::Operator(number) = target && !seen.contains_key(&Target::Field(*number)) {
+            let message = format!("\"{}\" holds operators, and no column holds the values for them", excerpt(name));
+            fault(name, Code::OperatorNotAllowed, message);
+        }
+    }
+    if !seen.contains_key(&Target::Key) {
+        let name = match_by.as_str();
+        fault(name, Code::MissingKeyColumn, format!("no column is called \"{name}\", which names the user"));
+    }
+    refuse(faults)?;
+
+    let operator_of = |number| targets.iter().position(|target| *target == Target::Operator(number));
+    let roles = targets.iter().map(|target| match target {
+        Target::Key => Role::Key,
+        Target::Field(number) => Role::Field { number: *number, operator: operator_of(*number) },
+        Target::Operator(_) => Role::Operator,
+        Target::Ignored => Role::Ignored,
+    });
+    let key = targets.iter().position(|target| *target == Target::Key).unwrap_or_default();
+    Ok(Columns { roles: roles.collect(), names, key, match_by })
+}
+
+/// What a name stands for: the key, a field that it names exactly, else, with `_op` at its end, the operators of one.
+fn resolve(name: &str, match_by: MatchBy, fields: &FieldSet) -> Result<Target, (Code, String)> {
+    let normal = normalize_name(name);
+    if normal == match_by.as_str() {
+        return Ok(Target::Key);
+    }
+    let field = |name: &str| fields.find_by_name(name).filter(|field| !field.archived);
+    match normal.as_str() {
+        "email" => return Ok(Target::Field(FieldNumber::EMAIL)),
+        "id" => {
+            let message = "the id of a user cannot be written; use match_by=id to find users by it";
+            return Err((Code::ReadOnlyField, message.to_owned()));
+        }
+        _ => {}
+    }
+    if let Some(field) = field(name) {
+        return Ok(Target::Field(field.number));
+    }
+    let base = name.len().checked_sub(3).and_then(|at| name.split_at_checked(at));
+    if let Some((base, end)) = base && end.eq_ignore_ascii_case("_op") && let Some(field) = field(base) {
+        return match field.kind.is_numeric() {
+            true => Ok(Target::Operator(field.number)),
+            false => Err((Code::OperatorNotAllowed, format!("{} holds {}, and only numbers take operators", field.name, field.kind))),
+        };
+    }
+    Err((Code::UnknownColumn, unknown(name, &normal, fields)))
+}
+
+fn unknown(name: &str, normal: &str, fields: &FieldSet) -> String {
+    let nearest = fields
+        .active()
+        .flat_map(|field| [&field.name, &field.key].map(|text| (strsim::normalized_levenshtein(normal, &normalize_name(text)), field)))
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .filter(|(likeness, _)| *likeness >= 0.6);
+    match nearest {
+        Some((_, field)) => format!("no field is called \"{}\"; did you mean \"{}\"?", excerpt(name), field.name),
+        None => format!("no field is called \"{}\"", excerpt(name)),
+    }
+}
+
+fn refuse(mut faults: Vec<Fault>) -> Result<(), Error> {
+    let rank = |code| match code {
+        Code::MissingKeyColumn => 0,
+        Code::DuplicateColumn => 1,
+        Code::UnknownColumn => 2,
+        Code::OperatorNotAllowed => 3,
+        _ => 4,
+    };
+    faults.sort_by_key(|fault| rank(fault.code));
+    let Some(first) = faults.first() else { return Ok(()) };
+    let detail = match faults.len() {
+        1 => first.message.clone(),
+        n => format!("{}; and {} more, see errors", first.message, n - 1),
+    };
+    Err(Error { code: first.code, detail, errors: faults })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::field::tests::sample;
+
+    fn map(header: &str, options: &[(&str, &str)]) -> Result<Columns, Error> {
+        let mut parsed = JobOptions::default();
+        options.iter().for_each(|(name, text)| parsed.set(name, text).unwrap());
+        map_header(&header.split(',').map(str::to_owned).collect::<Vec<_>>(), &sample(), &parsed)
+    }
+
+    fn code(header: &str, options: &[(&str, &str)]) -> Code {
+        map(header, options).unwrap_err().code
+    }
+
+    #[test]
+    fn columns_are_understood_in_any_order_and_however_they_are_written() {
+        let columns = map("premium-currency_op, E-MAIL ,First Name,Premium Currency,_line,_message", &[]).unwrap();
+        let fields = sample();
+        let number = |key| fields.find_by_key(key).unwrap().number;
+        assert_eq!(columns.key, 1);
+        assert_eq!(
+            columns.roles,
+            [
+                Role::Operator,
+                Role::Key,
+                Role::Field { number: number("first_name"), operator: None },
+                Role::Field { number: number("premium_currency"), operator: Some(0) },
+                Role::Ignored,
+                Role::Ignored,
+            ]
+        );
+    }
+
+    #[test]
+    fn every_fault_is_listed_and_the_first_kind_gives_the_code() {
+        let error = map("Name,Points,points,City_op,first nam", &[]).unwrap_err();
+        let codes: Vec<Code> = error.errors.iter().map(|fault| fault.code).collect();
+        assert_eq!(error.code, Code::MissingKeyColumn);
+        assert_eq!(
+            codes,
+            [Code::MissingKeyColumn, Code::DuplicateColumn, Code::UnknownColumn, Code::UnknownColumn, Code::OperatorNotAllowed]
+        );
+        assert!(error.errors.iter().any(|fault| fault.message.contains("did you mean \"First Name\"")));
+        assert_eq!(code("email,colour", &[]), Code::UnknownColumn);
+        assert_eq!(code("email,", &[]), Code::UnknownColumn);
+        assert_eq!(code("email,points_op", &[]), Code::OperatorNotAllowed);
+        assert_eq!(code("email,id", &[]), Code::ReadOnlyField);
+        assert_eq!(code("email,_secret", &[]), Code::UnknownColumn);
+        assert_eq!(code("email,Email", &[]), Code::DuplicateColumn);
+    }
+
+    #[test]
+    fn unknown_columns_are_ignored_and_others_renamed_where_asked_for() {
+        assert!(map("email,colour,", &[("unknown_columns", "ignore")]).is_ok());
+        let columns = map("Mail,Score,Score op,Memo", &[("mapping", r#"{"Mail":"email","Score":"points","Score op":"points_op","Memo":null}"#)]);
+        let columns = columns.unwrap();
+        assert_eq!(columns.key, 0);
+        assert!(matches!(columns.roles[1], Role::Field { operator: Some(2), .. }));
+        assert_eq!(columns.roles[3], Role::Ignored);
+        assert_eq!(code("email", &[("mapping", r#"{"Nope":"points"}"#)]), Code::UnknownColumn);
+        assert_eq!(map("id,email", &[("match_by", "id")]).unwrap().key, 0);
+    }
+}

@@ -1,0 +1,250 @@
+//! The decision for one row, without any I/O: create, update with these changes, unchanged, skip, or reject with a
+//! reason. Every door ends here, so a rule is written once.
+
+use crate::email::email_key;
+use crate::error::{Code, RowError};
+use crate::field::{Field, FieldNumber, FieldSet, FieldType};
+use crate::id::UserId;
+use crate::job::{JobKind, Overdraft};
+use crate::number;
+use crate::patch::Patch;
+use crate::user::{Change, Operator, User};
+use crate::value::Value;
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
+use serde::{Deserialize, Serialize};
+
+/// What names the user of a row.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Key {
+    /// The email, as it was written.
+    Email(String),
+    /// The id.
+    Id(UserId),
+}
+
+impl Key {
+    /// Whether the user carries this key. Deleted users carry none.
+    pub fn matches(&self, user: &User) -> bool {
+        !user.deleted
+            && match self {
+                Self::Email(email) => user.email.as_deref().is_some_and(|own| email_key(own) == email_key(email)),
+                Self::Id(id) => user.id == *id,
+            }
+    }
+}
+
+/// What a row does to one field.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edit {
+    /// The field, or the email of the user.
+    pub field: FieldNumber,
+    /// The column that says so, counted from 0.
+    pub column: u16,
+    /// Nothing (and it does nothing), an operator with its operand, or a clear.
+    pub patch: EditPatch,
+}
+
+/// A patch by an operator and its operand; [`Patch::Keep`] is not written down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EditPatch {
+    /// The field is to hold nothing.
+    Clear,
+    /// The operator is applied with this value.
+    Set(Operator, Value),
+}
+
+impl Edit {
+    /// The edit that a patch makes, if it makes one.
+    pub fn from_patch(field: FieldNumber, column: u16, patch: Patch<(Operator, Value)>) -> Option<Self> {
+        let patch = match patch {
+            Patch::Keep => return None,
+            Patch::Clear => EditPatch::Clear,
+            Patch::Set((operator, value)) => EditPatch::Set(operator, value),
+        };
+        Some(Self { field, column, patch })
+    }
+}
+
+/// A row that was read and checked by itself: it names somebody, and every value fits its field.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// The record number in the input, from 1.
+    pub record: u64,
+    /// The physical line on which it begins; 0 where the input has no lines.
+    pub line: u64,
+    /// Who is meant.
+    pub key: Key,
+    /// What is to be changed.
+    pub edits: Vec<Edit>,
+}
+
+/// What a plan depends on beside the row and the user.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'a> {
+    /// What the job does.
+    pub kind: JobKind,
+    /// What a currency does below its minimum.
+    pub overdraft: Overdraft,
+    /// The community's fields.
+    pub fields: &'a FieldSet,
+    /// The names of the columns, for messages.
+    pub columns: &'a [String],
+}
+
+/// The decision for one row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// Make the user with these changes.
+    Create(Vec<Change>),
+    /// Change the user.
+    Update(Vec<Change>),
+    /// All is so already.
+    Unchanged,
+    /// Fail the row.
+    Reject(RowError),
+}
+
+/// Decides what a row does to the user it names, or to nobody where the key names nobody.
+pub fn plan(row: &Row, user: Option<&User>, rules: &Rules<'_>) -> Plan {
+    match (user, rules.kind) {
+        (Some(user), JobKind::Update | JobKind::Import) => match changes(row, user, rules) {
+            Ok(changes) if changes.is_empty() => Plan::Unchanged,
+            Ok(changes) => Plan::Update(changes),
+            Err(error) => Plan::Reject(error),
+        },
+        (None, JobKind::Update) => Plan::Reject(not_found(&row.key)),
+        (None, JobKind::Import) => create(row, rules).map_or_else(Plan::Reject, Plan::Create),
+    }
+}
+
+/// Nobody has the key, and this kind of job makes nobody.
+pub fn not_found(key: &Key) -> RowError {
+    match key {
+        Key::Email(email) => {
+            let shown = crate::error::excerpt(email);
+            RowError {
+                code: Code::UserNotFound,
+                column: None,
+                message: format!("no user has the email \"{shown}\""),
+                value: Some(shown),
+            }
+        }
+        Key::Id(id) => RowError {
+            code: Code::UserNotFound,
+            column: None,
+            value: Some(id.to_string()),
+            message: format!("no user has the id {id}"),
+        },
+    }
+}
+
+fn create(row: &Row, rules: &Rules<'_>) -> Result<Vec<Change>, RowError> {
+    let Key::Email(email) = &row.key else { return Err(not_found(&row.key)) };
+    let nobody = User::blank(UserId(0), jiff::Timestamp::UNIX_EPOCH);
+    let mut all = vec![Change {
+        field: FieldNumber::EMAIL,
+        op: Operator::Overwrite,
+        old: None,
+        new: Some(Value::Text(email.clone())),
+    }];
+    all.extend(changes(row, &nobody, rules)?);
+    for field in rules.fields.active().filter(|field| field.rules.required) {
+        if !all.iter().any(|change| change.field == field.number) {
+            return Err(RowError {
+                code: Code::RequiredField,
+                column: Some(field.name.clone()),
+                value: None,
+                message: format!("a new user needs a value for {}", field.name),
+            });
+        }
+    }
+    Ok(all)
+}
+
+fn changes(row: &Row, user: &User, rules: &Rules<'_>) -> Result<Vec<Change>, RowError> {
+    let mut changes = Vec::with_capacity(row.edits.len());
+    for edit in &row.edits {
+        let old = user.get(edit.field);
+        let (op, new) = match &edit.patch {
+            EditPatch::Clear => (Operator::Overwrite, None),
+            EditPatch::Set(op, value) => (*op, Some(value)),
+        };
+        let new = match rules.fields.get(edit.field) {
+            Some(field) => outcome(field, op, old.as_ref(), new, edit, rules)?,
+            None => new.cloned(),
+        };
+        if new != old {
+            changes.push(Change { field: edit.field, op, old, new });
+        }
+    }
+    Ok(changes)
+}
+
+/// What the field holds afterwards.
+fn outcome(
+    field: &Field,
+    op: Operator,
+    old: Option<&Value>,
+    operand: Option<&Value>,
+    edit: &Edit,
+    rules: &Rules<'_>,
+) -> Result<Option<Value>, RowError> {
+    let column = rules.columns.get(usize::from(edit.column)).map_or(field.name.as_str(), String::as_str);
+    let Some(operand) = operand else {
+        return match field.rules.required {
+            true => Err(RowError::cell(Code::RequiredField, column, "", format!("{} must have a value", field.name))),
+            false => Ok(None),
+        };
+    };
+    let Some(amount) = operand.as_decimal().filter(|_| field.kind.is_numeric()) else {
+        return Ok(Some(operand.clone()));
+    };
+    let held = old.and_then(Value::as_decimal);
+    let before = held.unwrap_or_default();
+    let fail = |code, message| RowError::cell(code, column, &operand.to_string(), message);
+    let after = match op {
+        Operator::Overwrite => Ok(amount),
+        Operator::Add => number::add(before, amount),
+        Operator::Subtract => number::subtract(before, amount),
+    };
+    let after = after.map_err(|_| {
+        fail(Code::OutOfRange, format!("{before} {} {amount} has more digits than can be kept exactly", op.as_str()))
+    })?;
+    let after = limit(field, held, after, rules.overdraft).map_err(|(code, message)| fail(code, message))?;
+    match field.kind {
+        FieldType::Integer => match after.to_i64() {
+            Some(number) => Ok(Some(Value::Integer(number))),
+            None => Err(fail(Code::OutOfRange, format!("{after} does not fit 64 bits"))),
+        },
+        _ => Ok(Some(Value::Decimal(after))),
+    }
+}
+
+/// The number within the field's limits. A currency that is below its minimum already may rise, and falls no further
+/// where it is clamped.
+fn limit(field: &Field, held: Option<Decimal>, after: Decimal, overdraft: Overdraft) -> Result<Decimal, (Code, String)> {
+    if let Some(max) = field.rules.max.filter(|max| after > *max) {
+        return Err((Code::OutOfRange, format!("{after} is more than {max}, the most that {} may hold", field.name)));
+    }
+    if field.kind == FieldType::Currency {
+        let floor = field.floor();
+        let rises = held.is_some_and(|held| after >= held);
+        return match overdraft {
+            _ if after >= floor || rises => Ok(after),
+            Overdraft::Allow => Ok(after),
+            Overdraft::Clamp => Ok(held.map_or(floor, |held| held.min(floor))),
+            Overdraft::Reject => {
+                let held = held.unwrap_or_default();
+                let message = format!("{} holds {held} and may not fall to {after}; its minimum is {floor}", field.name);
+                Err((Code::InsufficientBalance, message))
+            }
+        };
+    }
+    match field.rules.min.filter(|min| after < *min) {
+        Some(min) => {
+            Err((Code::OutOfRange, format!("{after} is less than {min}, the least that {} may hold", field.name)))
+        }
+        None => Ok(after),
+    }
+}

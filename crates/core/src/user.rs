@@ -1,0 +1,351 @@
+//! Users, their values, and the changes that happened to them.
+
+use crate::field::{FieldNumber, FieldSet, FieldType};
+use crate::id::UserId;
+use crate::value::Value;
+use jiff::Timestamp;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+use std::borrow::Cow;
+use std::fmt;
+
+/// The values of one user, in order of field number.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Values(Vec<(FieldNumber, Value)>);
+
+impl Values {
+    /// The value of a field.
+    pub fn get(&self, field: FieldNumber) -> Option<&Value> {
+        self.0.binary_search_by_key(&field, |(number, _)| *number).ok().map(|i| &self.0[i].1)
+    }
+
+    /// Gives the field this value, or none.
+    pub fn put(&mut self, field: FieldNumber, value: Option<Value>) {
+        match (self.0.binary_search_by_key(&field, |(number, _)| *number), value) {
+            (Ok(i), Some(value)) => self.0[i].1 = value,
+            (Ok(i), None) => drop(self.0.remove(i)),
+            (Err(i), Some(value)) => self.0.insert(i, (field, value)),
+            (Err(_), None) => {}
+        }
+    }
+
+    /// Every field that has a value.
+    pub fn iter(&self) -> impl Iterator<Item = (FieldNumber, &Value)> {
+        self.0.iter().map(|(number, value)| (*number, value))
+    }
+
+    /// The JSON object that is stored: field key → value. Whole numbers are numbers, booleans booleans, several
+    /// options an array, all else strings; so that nothing is ever read through a float, on either database.
+    pub fn to_stored(&self, fields: &FieldSet) -> String {
+        let mut out = Vec::with_capacity(32 * self.0.len() + 2);
+        out.push(b'{');
+        for (number, value) in &self.0 {
+            if out.len() > 1 {
+                out.push(b',');
+            }
+            write_string(&mut out, fields.key_of(*number).unwrap_or_default());
+            out.push(b':');
+            write_value(&mut out, Some(value));
+        }
+        out.push(b'}');
+        into_text(out)
+    }
+
+    /// Reads what [`Self::to_stored`] wrote. Fails with the key of a field that the set does not know, which means
+    /// that the set is older than the values.
+    pub fn from_stored(text: &str, fields: &FieldSet) -> Result<Self, StoredError> {
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let mut values = reader.deserialize_map(ValuesVisitor(fields)).map_err(StoredError::from)?;
+        values.0.sort_by_key(|(number, _)| *number);
+        Ok(values)
+    }
+}
+
+/// What stands in the database cannot be read: it was not written by this program, or by a newer one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("stored values cannot be read: {0}")]
+pub struct StoredError(String);
+
+impl From<serde_json::Error> for StoredError {
+    fn from(error: serde_json::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+fn into_text(json: Vec<u8>) -> String {
+    String::from_utf8(json).expect("JSON made of texts is a text")
+}
+
+fn write_string(out: &mut Vec<u8>, text: &str) {
+    serde_json::to_writer(out, text).expect("writing to memory does not fail");
+}
+
+fn write_value(out: &mut Vec<u8>, value: Option<&Value>) {
+    match value {
+        None => out.extend_from_slice(b"null"),
+        Some(Value::Integer(_) | Value::Boolean(_)) => out.extend_from_slice(value.unwrap().to_string().as_bytes()),
+        Some(Value::Options(keys)) => serde_json::to_writer(out, keys).expect("writing to memory does not fail"),
+        Some(Value::Text(text) | Value::Json(text)) => write_string(out, text),
+        Some(value @ (Value::Decimal(_) | Value::Date(_) | Value::Datetime(_))) => write_string(out, &value.to_string()),
+    }
+}
+
+struct ValuesVisitor<'a>(&'a FieldSet);
+
+impl<'de> Visitor<'de> for ValuesVisitor<'_> {
+    type Value = Values;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of values")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Values, A::Error> {
+        let mut values = Vec::with_capacity(12);
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            let number = self.0.number_of(&key).ok_or_else(|| A::Error::custom(format!("unknown field {key}")))?;
+            if let Some(value) = map.next_value_seed(ValueSeed(kind_of(self.0, number)))? {
+                values.push((number, value));
+            }
+        }
+        Ok(Values(values))
+    }
+}
+
+/// The type in which a number's values are stored.
+fn kind_of(fields: &FieldSet, number: FieldNumber) -> FieldType {
+    match number {
+        FieldNumber::EMAIL => FieldType::Text,
+        FieldNumber::DELETED => FieldType::Boolean,
+        number => fields.get(number).map_or(FieldType::Text, |field| field.kind),
+    }
+}
+
+struct ValueSeed(FieldType);
+
+impl<'de> DeserializeSeed<'de> for ValueSeed {
+    type Value = Option<Value>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<Value>, D::Error> {
+        Ok(match self.0 {
+            FieldType::Text | FieldType::LongText | FieldType::Select => {
+                Option::<String>::deserialize(deserializer)?.map(Value::Text)
+            }
+            FieldType::Json => Option::<String>::deserialize(deserializer)?.map(Value::Json),
+            FieldType::Integer => Option::<i64>::deserialize(deserializer)?.map(Value::Integer),
+            FieldType::Boolean => Option::<bool>::deserialize(deserializer)?.map(Value::Boolean),
+            FieldType::MultiSelect => Option::<Vec<String>>::deserialize(deserializer)?.map(Value::Options),
+            FieldType::Decimal | FieldType::Currency => parsed(deserializer)?.map(Value::Decimal),
+            FieldType::Date => parsed(deserializer)?.map(Value::Date),
+            FieldType::Datetime => parsed(deserializer)?.map(Value::Datetime),
+        })
+    }
+}
+
+fn parsed<'de, D: Deserializer<'de>, T: std::str::FromStr<Err: fmt::Display>>(from: D) -> Result<Option<T>, D::Error> {
+    let text = Option::<Cow<'de, str>>::deserialize(from)?;
+    text.map(|text| text.parse().map_err(D::Error::custom)).transpose()
+}
+
+/// A user as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The id.
+    pub id: UserId,
+    /// How often the user was changed: each change set counts one, so versions of a user have no gaps.
+    pub version: i64,
+    /// The email as it was written.
+    pub email: Option<String>,
+    /// Whether the user is deleted. Deleted users keep everything and match nothing.
+    pub deleted: bool,
+    /// The values.
+    pub values: Values,
+    /// When the user was made.
+    pub created_at: Timestamp,
+    /// When the user was changed last.
+    pub updated_at: Timestamp,
+}
+
+impl User {
+    /// A user who is not there yet: nothing set, version 0. The first change set makes the user.
+    pub fn blank(id: UserId, now: Timestamp) -> Self {
+        Self { id, version: 0, email: None, deleted: false, values: Values::default(), created_at: now, updated_at: now }
+    }
+
+    /// The value that changes call by this number.
+    pub fn get(&self, field: FieldNumber) -> Option<Value> {
+        match field {
+            FieldNumber::EMAIL => self.email.clone().map(Value::Text),
+            FieldNumber::DELETED => self.deleted.then_some(Value::Boolean(true)),
+            field => self.values.get(field).cloned(),
+        }
+    }
+
+    /// Applies a change set: one version later, at this time.
+    pub fn apply(&mut self, changes: &[Change], now: Timestamp) {
+        for change in changes {
+            match (change.field, &change.new) {
+                (FieldNumber::EMAIL, Some(Value::Text(email))) => self.email = Some(email.clone()),
+                (FieldNumber::EMAIL, _) => self.email = None,
+                (FieldNumber::DELETED, new) => self.deleted = *new == Some(Value::Boolean(true)),
+                (field, new) => self.values.put(field, new.clone()),
+            }
+        }
+        self.version += 1;
+        self.updated_at = now;
+    }
+}
+
+/// What a value does to a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operator {
+    /// The field holds the value from now on.
+    Overwrite,
+    /// The value is added; an unset field counts as 0.
+    Add,
+    /// The value is subtracted; an unset field counts as 0.
+    Subtract,
+}
+
+impl Operator {
+    /// The operator's name, in files and on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Overwrite => "overwrite",
+            Self::Add => "add",
+            Self::Subtract => "subtract",
+        }
+    }
+
+    /// The operator of exactly this name, lower case.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Overwrite, Self::Add, Self::Subtract].into_iter().find(|operator| operator.as_str() == text)
+    }
+}
+
+/// One field of one user went from an old value to a new one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The field, or a property of the user itself.
+    pub field: FieldNumber,
+    /// How.
+    pub op: Operator,
+    /// What it held; none: nothing.
+    pub old: Option<Value>,
+    /// What it holds now; none: nothing.
+    pub new: Option<Value>,
+}
+
+impl Change {
+    /// The operation's name in histories: an overwrite with nothing is called `clear`.
+    pub fn op_name(&self) -> &'static str {
+        match self.new {
+            None => "clear",
+            Some(_) => self.op.as_str(),
+        }
+    }
+}
+
+/// The JSON that is stored for a change set: `[["points","add",1,3],["city","overwrite",null,"Rome"]]`.
+pub fn changes_to_stored(changes: &[Change], fields: &FieldSet) -> String {
+    let mut out = Vec::with_capacity(48 * changes.len() + 2);
+    out.push(b'[');
+    for change in changes {
+        out.extend_from_slice(if out.len() > 1 { b",[" } else { b"[" });
+        write_string(&mut out, fields.key_of(change.field).unwrap_or_default());
+        out.extend_from_slice(b",\"");
+        out.extend_from_slice(change.op.as_str().as_bytes());
+        out.extend_from_slice(b"\",");
+        write_value(&mut out, change.old.as_ref());
+        out.push(b',');
+        write_value(&mut out, change.new.as_ref());
+        out.push(b']');
+    }
+    out.push(b']');
+    into_text(out)
+}
+
+/// Reads what [`changes_to_stored`] wrote.
+pub fn changes_from_stored(text: &str, fields: &FieldSet) -> Result<Vec<Change>, StoredError> {
+    struct Set<'a>(&'a FieldSet);
+    impl<'de> Visitor<'de> for Set<'_> {
+        type Value = Vec<Change>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an array of changes")
+        }
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<Change>, A::Error> {
+            let mut changes = Vec::new();
+            while let Some(change) = seq.next_element_seed(One(self.0))? {
+                changes.push(change);
+            }
+            Ok(changes)
+        }
+    }
+    struct One<'a>(&'a FieldSet);
+    impl<'de> DeserializeSeed<'de> for One<'_> {
+        type Value = Change;
+        fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Change, D::Error> {
+            deserializer.deserialize_seq(self)
+        }
+    }
+    impl<'de> Visitor<'de> for One<'_> {
+        type Value = Change;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a change: [field, op, old, new]")
+        }
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Change, A::Error> {
+            let short = || A::Error::custom("a change has four members");
+            let key: Cow<'de, str> = seq.next_element()?.ok_or_else(short)?;
+            let field = self.0.number_of(&key).ok_or_else(|| A::Error::custom(format!("unknown field {key}")))?;
+            let op = seq.next_element()?.ok_or_else(short)?;
+            let kind = kind_of(self.0, field);
+            let old = seq.next_element_seed(ValueSeed(kind))?.ok_or_else(short)?;
+            let new = seq.next_element_seed(ValueSeed(kind))?.ok_or_else(short)?;
+            Ok(Change { field, op, old, new })
+        }
+    }
+    serde_json::Deserializer::from_str(text).deserialize_seq(Set(fields)).map_err(StoredError::from)
+}
+
+/// A value, or null where there is none, as the API shows it.
+pub fn wire_or_null(value: Option<&Value>) -> Json {
+    value.map_or(Json::Null, Value::to_wire)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::field::tests::sample;
+    use crate::value::DateFormat;
+
+    #[test]
+    fn values_and_changes_are_read_back_as_stored() {
+        let fields = sample();
+        let mut values = Values::default();
+        for (key, text) in [
+            ("first_name", "Zoë \"Z\" \u{1f600}\n"),
+            ("points", "-9223372036854775808"),
+            ("rate", "0.000000000001"),
+            ("premium_currency", "9999999999999999999999999999"),
+            ("subscribed", "no"),
+            ("date_of_birth", "1970-01-01"),
+            ("last_seen", "2024-01-01T08:00:00.123456Z"),
+            ("gender", "f"),
+            ("tags", "vip;new"),
+            ("extra", "{\"a\":[1e2,{\"b\":null}]}"),
+        ] {
+            let field = fields.find_by_key(key).unwrap();
+            values.put(field.number, Some(Value::from_text(field, text, &DateFormat::default()).unwrap()));
+        }
+        assert_eq!(Values::from_stored(&values.to_stored(&fields), &fields), Ok(values.clone()));
+
+        let changes: Vec<Change> = values
+            .iter()
+            .map(|(field, value)| Change { field, op: Operator::Add, old: None, new: Some(value.clone()) })
+            .chain([Change { field: FieldNumber::EMAIL, op: Operator::Overwrite, old: Some(Value::Text("a@b".into())), new: None }])
+            .collect();
+        assert_eq!(changes_from_stored(&changes_to_stored(&changes, &fields), &fields), Ok(changes));
+        assert!(Values::from_stored("{\"nobody\":1}", &fields).is_err(), "a key that is not known is never dropped");
+    }
+}

@@ -1,0 +1,47 @@
+//! Every difference between the two databases that a statement has to know, each with its reason.
+
+/// Which database a statement is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// SQLite, embedded.
+    Sqlite,
+    /// PostgreSQL.
+    Postgres,
+}
+
+impl Dialect {
+    /// The database's own clock in microseconds since 1970. Leases are measured by it, because the clocks of two worker
+    /// machines may differ.
+    pub fn now(self) -> &'static str {
+        match self {
+            Self::Sqlite => "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
+            Self::Postgres => "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
+        }
+    }
+
+    /// Locks the rows that a query reads, in the order of a column, so that two jobs on the same users cannot
+    /// deadlock. SQLite has one writer and needs neither the lock nor the order.
+    pub fn lock(self, table: &str, order: &str) -> String {
+        match self {
+            Self::Sqlite => String::new(),
+            Self::Postgres => format!("ORDER BY {order} FOR UPDATE OF {table}"),
+        }
+    }
+
+    /// Passes over rows that another worker holds, instead of waiting for it. SQLite has one writer.
+    pub fn skip_locked(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => "FOR UPDATE SKIP LOCKED",
+        }
+    }
+
+    /// Whether all writers queue for the whole database. Then counters are advanced in the transaction that uses them;
+    /// else in one of their own before it, so that the counter's row is not locked until a whole chunk is committed.
+    pub fn single_writer(self) -> bool {
+        match self {
+            Self::Sqlite => true,
+            Self::Postgres => false,
+        }
+    }
+}

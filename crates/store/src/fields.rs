@@ -1,0 +1,66 @@
+//! The fields of a community.
+
+use crate::connection::{Row, params};
+use crate::error::{Result, StoreError};
+use crate::{Connection, Transaction};
+use jiff::Timestamp;
+use muster_core::field::{Field, FieldNumber, FieldSet, FieldType, Rules};
+use muster_core::id::{FieldId, Tenant};
+
+const COLUMNS: &str = "number, id, key, name, kind, rules, built_in, archived";
+
+fn field(row: &Row<'_>) -> Result<Field> {
+    let number = u16::try_from(row.int(0)?).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    let kind = serde_json::from_value(row.text(4)?.into()).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    Ok(Field {
+        number: FieldNumber(number),
+        id: row.parsed(1)?,
+        key: row.string(2)?,
+        name: row.string(3)?,
+        kind,
+        rules: row.json(5)?,
+        built_in: row.bool(6)?,
+        archived: row.bool(7)?,
+    })
+}
+
+impl Connection {
+    /// Every field of the community, archived ones too.
+    pub async fn list_fields(&mut self, tenant: Tenant) -> Result<FieldSet> {
+        let sql = format!("SELECT {COLUMNS} FROM fields WHERE tenant = $1 ORDER BY number");
+        Ok(FieldSet::new(self.query(&sql, params![tenant.0], field).await?))
+    }
+}
+
+impl Transaction {
+    /// Waits until nobody else changes the fields of the community, so that what was checked stays true.
+    pub async fn lock_fields(&mut self, tenant: Tenant) -> Result<()> {
+        let sql = "UPDATE counters SET next_field = next_field WHERE tenant = $1";
+        self.execute(sql, params![tenant.0]).await.map(drop)
+    }
+
+    /// Adds a field with the next number of the community.
+    #[expect(clippy::too_many_arguments, reason = "they are the columns of the row")]
+    pub async fn insert_field(
+        &mut self,
+        tenant: Tenant,
+        id: FieldId,
+        key: &str,
+        name: &str,
+        kind: FieldType,
+        rules: &Rules,
+        built_in: bool,
+        now: Timestamp,
+    ) -> Result<Field> {
+        let next = "UPDATE counters SET next_field = next_field + 1 WHERE tenant = $1 RETURNING next_field - 1";
+        let number = self.query_one(next, params![tenant.0], |row| row.int(0)).await?;
+        let rules = serde_json::to_string(rules).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let sql = format!(
+            "INSERT INTO fields (tenant, number, id, key, name, kind, rules, built_in, archived, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, FALSE, $9) RETURNING {COLUMNS}"
+        );
+        let id = id.to_string();
+        let now = now.as_microsecond();
+        self.query_one(&sql, params![tenant.0, number, &id, key, name, kind.as_str(), &rules, built_in, now], field).await
+    }
+}

@@ -1,0 +1,496 @@
+//! Jobs: submitted, claimed by a lease, advanced chunk by chunk, ended.
+//!
+//! A lease is an owner, a time at which it expires by the database's clock, and the number of the attempt. Whoever claims a
+//! job raises the attempt, and every write names the attempt it belongs to: a worker that stalled past its lease and
+//! wakes up writes nothing.
+
+use crate::connection::{Param, Row, params};
+use crate::error::{Result, StoreError};
+use crate::{Connection, Transaction};
+use jiff::Timestamp;
+use muster_core::Error;
+use muster_core::actor::Actor;
+use muster_core::id::{JobId, Tenant};
+use muster_core::job::{Counts, JobKind, JobOptions, JobState};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// How long a lease lasts that nobody extends, in seconds.
+pub const LEASE_SECONDS: i64 = 10;
+
+/// A job as stored. `S` is what the engine knows about the input.
+#[derive(Clone, Debug)]
+pub struct Job<S> {
+    /// Its community.
+    pub tenant: Tenant,
+    /// Its id.
+    pub id: JobId,
+    /// Its place in the order of submission.
+    pub number: i64,
+    /// What it does.
+    pub kind: JobKind,
+    /// Where it stands.
+    pub state: JobState,
+    /// Its name in the log.
+    pub name: String,
+    /// The options that were given.
+    pub options: JobOptions,
+    /// What is known about the input.
+    pub source: S,
+    /// The name of the input in the staging area.
+    pub staged: String,
+    /// How long the input is.
+    pub size_bytes: u64,
+    /// The latest earlier job with the same bytes and kind.
+    pub same_file_as: Option<JobId>,
+    /// Who submitted it.
+    pub actor: Actor,
+    /// When.
+    pub submitted_at: Timestamp,
+    /// When it was claimed first.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// Why it failed.
+    pub error: Option<Error>,
+    /// The number of the latest claim.
+    pub attempt: i64,
+    /// Whether somebody wants it to end.
+    pub cancel_requested: bool,
+    /// Whether somebody wants it to stop for a while.
+    pub pause_requested: bool,
+    /// The sorted rows, once preparing ended.
+    pub prepared: Option<Prepared>,
+    /// How many bytes of the prepared rows are applied.
+    pub cursor: u64,
+    /// How many bytes of the input were read.
+    pub bytes_done: u64,
+    /// How many rows ended how.
+    pub counts: Counts,
+    /// The name of the merged outcomes in the staging area, once the job ended.
+    pub results: Option<String>,
+}
+
+/// A job to be inserted.
+#[derive(Clone, Debug)]
+pub struct NewJob<'a, S> {
+    /// Its id.
+    pub id: JobId,
+    /// What it does.
+    pub kind: JobKind,
+    /// Its name in the log.
+    pub name: &'a str,
+    /// Its options.
+    pub options: &'a JobOptions,
+    /// What is known about the input.
+    pub source: &'a S,
+    /// The name of the input in the staging area.
+    pub staged: &'a str,
+    /// How long the input is.
+    pub size_bytes: u64,
+    /// The hash of the input, in hex.
+    pub sha256: &'a str,
+    /// Who submits it.
+    pub actor: &'a Actor,
+    /// When.
+    pub submitted_at: Timestamp,
+}
+
+/// What preparing left in the staging area. From the moment that this is pinned nobody prepares again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prepared {
+    /// The name of the sorted rows.
+    pub rows: String,
+    /// How long they are.
+    pub rows_bytes: u64,
+    /// Their checksum, in hex.
+    pub rows_checksum: String,
+    /// The name of the outcomes that preparing decided.
+    pub outcomes: String,
+}
+
+/// A job that can be worked on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JobRef {
+    /// Its community.
+    pub tenant: Tenant,
+    /// Its id.
+    pub id: JobId,
+}
+
+/// A job that was claimed.
+#[derive(Clone, Debug)]
+pub struct Claim<S> {
+    /// The job; its attempt is that of this claim.
+    pub job: Job<S>,
+    /// How many claims in a row, this one included, followed one that made no progress.
+    pub fruitless_attempts: i64,
+}
+
+/// How far a chunk brings a job.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// The cursor that the chunk begins at.
+    pub from: u64,
+    /// The cursor that it ends at.
+    pub to: u64,
+    /// The rows that it decides.
+    pub counts: Counts,
+}
+
+/// How a job ends.
+#[derive(Clone, Debug)]
+pub struct EndOfJob<'a> {
+    /// A final state.
+    pub state: JobState,
+    /// Why it failed.
+    pub error: Option<&'a Error>,
+    /// The name of the merged outcomes.
+    pub results: Option<&'a str>,
+    /// The rows received.
+    pub received: u64,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Which jobs to list. Every part narrows the answer.
+#[derive(Clone, Debug, Default)]
+pub struct JobFilter {
+    /// Only in this state.
+    pub state: Option<JobState>,
+    /// Only of this kind.
+    pub kind: Option<JobKind>,
+    /// Only submitted at this time or later.
+    pub since: Option<Timestamp>,
+    /// Only older ones than this number.
+    pub before: Option<i64>,
+}
+
+const COLUMNS: &str = "tenant, id, number, kind, state, name, options, source, staged, size_bytes, same_file_as, actor,
+    submitted_at, started_at, finished_at, error, attempt, cancel_requested, pause_requested, prepared, cursor,
+    bytes_done, received, created, updated, unchanged, skipped, failed, results";
+
+fn word<T>(text: &str, parse: fn(&str) -> Option<T>) -> Result<T> {
+    parse(text).ok_or_else(|| StoreError::Corrupt(format!("a job holds the word \"{text}\"")))
+}
+
+fn to_json<T: Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| StoreError::Corrupt(error.to_string()))
+}
+
+fn job<S: DeserializeOwned>(row: &Row<'_>) -> Result<Job<S>> {
+    let count = |i| row.int(i).map(|n| n as u64);
+    Ok(Job {
+        tenant: Tenant(row.int(0)?),
+        id: row.parsed(1)?,
+        number: row.int(2)?,
+        kind: word(row.text(3)?, JobKind::parse)?,
+        state: word(row.text(4)?, JobState::parse)?,
+        name: row.string(5)?,
+        options: row.json(6)?,
+        source: row.json(7)?,
+        staged: row.string(8)?,
+        size_bytes: count(9)?,
+        same_file_as: row.opt_text(10)?.is_some().then(|| row.parsed(10)).transpose()?,
+        actor: row.json(11)?,
+        submitted_at: row.time(12)?,
+        started_at: row.opt_time(13)?,
+        finished_at: row.opt_time(14)?,
+        error: row.opt_json(15)?,
+        attempt: row.int(16)?,
+        cancel_requested: row.bool(17)?,
+        pause_requested: row.bool(18)?,
+        prepared: row.opt_json(19)?,
+        cursor: count(20)?,
+        bytes_done: count(21)?,
+        counts: Counts {
+            received: count(22)?,
+            created: count(23)?,
+            updated: count(24)?,
+            unchanged: count(25)?,
+            skipped: count(26)?,
+            failed: count(27)?,
+        },
+        results: row.opt_text(28)?.map(str::to_owned),
+    })
+}
+
+impl Connection {
+    /// The job of an id.
+    pub async fn get_job<S: DeserializeOwned>(&mut self, tenant: Tenant, id: JobId) -> Result<Option<Job<S>>> {
+        let sql = format!("SELECT {COLUMNS} FROM jobs WHERE tenant = $1 AND id = $2");
+        self.query_opt(&sql, params![tenant.0, &id.to_string()], job).await
+    }
+
+    /// Jobs, newest first.
+    pub async fn list_jobs<S: DeserializeOwned>(
+        &mut self,
+        tenant: Tenant,
+        filter: &JobFilter,
+        limit: u32,
+    ) -> Result<Vec<Job<S>>> {
+        let mut sql = format!("SELECT {COLUMNS} FROM jobs WHERE tenant = $1 AND number < $2");
+        let mut params: Vec<Param<'_>> = params![tenant.0, filter.before.unwrap_or(i64::MAX), i64::from(limit)].to_vec();
+        let mut and = |condition: &str, param| {
+            params.push(param);
+            sql.push_str(&format!(" AND {condition} ${}", params.len()));
+        };
+        if let Some(state) = filter.state {
+            and("state =", state.as_str().into());
+        }
+        if let Some(kind) = filter.kind {
+            and("kind =", kind.as_str().into());
+        }
+        if let Some(since) = filter.since {
+            and("submitted_at >=", since.as_microsecond().into());
+        }
+        sql.push_str(" ORDER BY number DESC LIMIT $3");
+        self.query(&sql, &params, job).await
+    }
+
+    /// How many jobs of the community are not over.
+    pub async fn count_open_jobs(&mut self, tenant: Tenant) -> Result<u64> {
+        let sql = "SELECT count(*) FROM job_queue WHERE tenant = $1";
+        self.query_one(sql, params![tenant.0], |row| Ok(row.int(0)? as u64)).await
+    }
+
+    /// Jobs that nobody works on and that nothing holds up, the oldest first: at most `limit`, and only inputs of at
+    /// most `size_bytes`.
+    pub async fn list_claimable(&mut self, size_bytes: u64, limit: u32) -> Result<Vec<JobRef>> {
+        // A job of a named queue waits for every earlier one of that queue.
+        let sql = format!(
+            "SELECT j.tenant, j.id FROM job_queue AS q JOIN jobs AS j ON j.tenant = q.tenant AND j.id = q.job_id
+             WHERE j.state IN ('queued', 'running') AND j.size_bytes <= $1
+               AND (j.lease_expires_at IS NULL OR j.lease_expires_at < {now})
+               AND NOT EXISTS (SELECT 1 FROM jobs AS e WHERE e.tenant = j.tenant AND e.queue = j.queue
+                               AND e.number < j.number AND e.state IN ('queued', 'running', 'paused'))
+             ORDER BY q.submitted_at, j.number LIMIT $2",
+            now = self.dialect().now()
+        );
+        let params = params![i64::try_from(size_bytes).unwrap_or(i64::MAX), i64::from(limit)];
+        self.query(&sql, params, |row| Ok(JobRef { tenant: Tenant(row.int(0)?), id: row.parsed(1)? })).await
+    }
+
+    /// The owners of leases that have not expired.
+    pub async fn list_lease_owners(&mut self) -> Result<Vec<String>> {
+        let sql = "SELECT DISTINCT j.lease_owner FROM job_queue AS q JOIN jobs AS j ON j.tenant = q.tenant AND j.id = q.job_id
+                   WHERE j.lease_owner IS NOT NULL AND j.lease_expires_at IS NOT NULL";
+        self.query(sql, &[], |row| row.string(0)).await
+    }
+}
+
+impl Transaction {
+    /// Inserts a job: from the commit on it is accepted, and somebody will run it.
+    pub async fn insert_job<S: Serialize + DeserializeOwned>(
+        &mut self,
+        tenant: Tenant,
+        new: &NewJob<'_, S>,
+    ) -> Result<Job<S>> {
+        let next = "UPDATE counters SET next_job = next_job + 1 WHERE tenant = $1 RETURNING next_job - 1";
+        let number = self.query_one(next, params![tenant.0], |row| row.int(0)).await?;
+        let (id, at) = (new.id.to_string(), new.submitted_at.as_microsecond());
+        let sql = format!(
+            "INSERT INTO jobs (tenant, id, number, kind, state, name, queue, options, source, staged, size_bytes, sha256,
+                 same_file_as, actor, submitted_at, attempt, fruitless_attempts, cancel_requested, pause_requested,
+                 cursor, bytes_done, received, created, updated, unchanged, skipped, failed)
+             VALUES ($1, $2, $3, $4, 'queued', $5, $6, $7, $8, $9, $10, $11,
+                 (SELECT e.id FROM jobs AS e WHERE e.tenant = $1 AND e.sha256 = $11 AND e.kind = $4
+                  ORDER BY e.number DESC LIMIT 1),
+                 $12, $13, 0, 0, FALSE, FALSE, 0, 0, 0, 0, 0, 0, 0, 0) RETURNING {COLUMNS}"
+        );
+        let (options, source, actor) = (to_json(new.options)?, to_json(new.source)?, to_json(new.actor)?);
+        let params = params![
+            tenant.0,
+            &id,
+            number,
+            new.kind.as_str(),
+            new.name,
+            new.options.queue.as_deref(),
+            &options,
+            &source,
+            new.staged,
+            new.size_bytes as i64,
+            new.sha256,
+            &actor,
+            at,
+        ];
+        let inserted = self.query_one(&sql, params, job).await?;
+        let hint = "INSERT INTO job_queue (job_id, tenant, submitted_at) VALUES ($1, $2, $3)";
+        self.execute(hint, params![&id, tenant.0, at]).await?;
+        Ok(inserted)
+    }
+
+    /// Claims a job, if nobody else did. Claiming raises the attempt.
+    pub async fn claim_job<S: DeserializeOwned>(
+        &mut self,
+        of: JobRef,
+        owner: &str,
+        at: Timestamp,
+    ) -> Result<Option<Claim<S>>> {
+        let now = self.dialect().now();
+        let sql = format!(
+            "UPDATE jobs SET state = 'running', started_at = coalesce(started_at, $4), attempt = attempt + 1,
+                 fruitless_attempts = fruitless_attempts + 1, lease_owner = $3,
+                 lease_expires_at = {now} + {LEASE_SECONDS} * 1000000
+             WHERE tenant = $1 AND id = $2 AND state IN ('queued', 'running')
+               AND (lease_expires_at IS NULL OR lease_expires_at < {now})
+             RETURNING {COLUMNS}, fruitless_attempts"
+        );
+        self.query_opt(&sql, params![of.tenant.0, &of.id.to_string(), owner, at.as_microsecond()], |row| {
+            Ok(Claim { job: job(row)?, fruitless_attempts: row.int(29)? })
+        })
+        .await
+    }
+
+    /// Extends the lease and reports what was read while preparing. `None` where the lease was lost; else whether
+    /// somebody wants the job to cancel or to pause.
+    pub async fn heartbeat(
+        &mut self,
+        of: JobRef,
+        attempt: i64,
+        reading: Option<(u64, u64)>,
+    ) -> Result<Option<(bool, bool)>> {
+        let (bytes, rows) = reading.unzip();
+        let sql = format!(
+            "UPDATE jobs SET lease_expires_at = {now} + {LEASE_SECONDS} * 1000000,
+                 bytes_done = coalesce($4, bytes_done), received = coalesce($5, received)
+             WHERE tenant = $1 AND id = $2 AND attempt = $3 AND state = 'running'
+             RETURNING cancel_requested, pause_requested",
+            now = self.dialect().now()
+        );
+        let id = of.id.to_string();
+        let params = params![
+            of.tenant.0,
+            &id,
+            attempt,
+            bytes.map(|n| n as i64),
+            rows.map(|n| n as i64),
+        ];
+        self.query_opt(&sql, params, |row| Ok((row.bool(0)?, row.bool(1)?))).await
+    }
+
+    /// Pins what preparing made. False where the lease was lost.
+    pub async fn pin_prepared(
+        &mut self,
+        of: JobRef,
+        attempt: i64,
+        prepared: &Prepared,
+        bytes: u64,
+        counts: &Counts,
+    ) -> Result<bool> {
+        let sql = "UPDATE jobs SET prepared = $4, bytes_done = $5, received = $6, skipped = $7, failed = $8,
+                       fruitless_attempts = 0
+                   WHERE tenant = $1 AND id = $2 AND attempt = $3 AND state = 'running' AND prepared IS NULL";
+        let id = of.id.to_string();
+        let prepared = to_json(prepared)?;
+        let params = params![
+            of.tenant.0,
+            &id,
+            attempt,
+            &prepared,
+            bytes as i64,
+            counts.received as i64,
+            counts.skipped as i64,
+            counts.failed as i64,
+        ];
+        Ok(self.execute(sql, params).await? == 1)
+    }
+
+    /// Moves the cursor, counts the chunk's rows and extends the lease. `None` where the lease was lost or the cursor
+    /// is elsewhere; else whether somebody wants the job to cancel or to pause. It locks the job until the
+    /// transaction ends.
+    pub async fn advance_job(&mut self, of: JobRef, attempt: i64, by: &Progress) -> Result<Option<(bool, bool)>> {
+        let sql = format!(
+            "UPDATE jobs SET cursor = $5, created = created + $6, updated = updated + $7, unchanged = unchanged + $8,
+                 skipped = skipped + $9, failed = failed + $10, fruitless_attempts = 0,
+                 lease_expires_at = {now} + {LEASE_SECONDS} * 1000000
+             WHERE tenant = $1 AND id = $2 AND attempt = $3 AND state = 'running' AND cursor = $4
+             RETURNING cancel_requested, pause_requested",
+            now = self.dialect().now()
+        );
+        let counts = by.counts;
+        let id = of.id.to_string();
+        let params = params![
+            of.tenant.0,
+            &id,
+            attempt,
+            by.from as i64,
+            by.to as i64,
+            counts.created as i64,
+            counts.updated as i64,
+            counts.unchanged as i64,
+            counts.skipped as i64,
+            counts.failed as i64,
+        ];
+        self.query_opt(&sql, params, |row| Ok((row.bool(0)?, row.bool(1)?))).await
+    }
+
+    /// Ends a job that is claimed. False where the lease was lost.
+    pub async fn end_job(&mut self, of: JobRef, attempt: i64, end: &EndOfJob<'_>) -> Result<bool> {
+        let sql = "UPDATE jobs SET state = $4, error = $5, results = $6, received = $7, finished_at = $8,
+                       lease_owner = NULL, lease_expires_at = NULL
+                   WHERE tenant = $1 AND id = $2 AND attempt = $3 AND state = 'running'";
+        let (id, error) = (of.id.to_string(), end.error.map(to_json).transpose()?);
+        let params = params![
+            of.tenant.0,
+            &id,
+            attempt,
+            end.state.as_str(),
+            error.as_deref(),
+            end.results,
+            end.received as i64,
+            end.at.as_microsecond(),
+        ];
+        let ended = self.execute(sql, params).await? == 1;
+        if ended {
+            self.forget_open_job(of).await?;
+        }
+        Ok(ended)
+    }
+
+    /// Gives a claimed job back without an end: paused where somebody wants that, else for the next worker. False
+    /// where the lease was lost.
+    pub async fn release_job(&mut self, of: JobRef, attempt: i64) -> Result<bool> {
+        let sql = "UPDATE jobs SET state = CASE WHEN pause_requested THEN 'paused' ELSE state END,
+                       lease_owner = NULL, lease_expires_at = NULL, fruitless_attempts = 0
+                   WHERE tenant = $1 AND id = $2 AND attempt = $3 AND state = 'running'";
+        Ok(self.execute(sql, params![of.tenant.0, &of.id.to_string(), attempt]).await? == 1)
+    }
+
+    /// Lets go of the leases of an owner who is known to be gone, so that nobody waits for them to expire.
+    pub async fn release_leases(&mut self, owner: &str) -> Result<u64> {
+        let sql = "UPDATE jobs SET lease_owner = NULL, lease_expires_at = NULL WHERE lease_owner = $1 AND state = 'running'";
+        self.execute(sql, params![owner]).await
+    }
+
+    /// Asks a job to cancel. One that nobody has begun, or that is paused before anything was prepared, needs an end
+    /// like any other; a worker gives it, whoever asks. False where it is over or not there.
+    pub async fn request_cancel(&mut self, of: JobRef) -> Result<bool> {
+        let sql = "UPDATE jobs SET cancel_requested = TRUE, state = CASE WHEN state = 'paused' THEN 'running' ELSE state END
+                   WHERE tenant = $1 AND id = $2 AND state IN ('queued', 'running', 'paused')";
+        Ok(self.execute(sql, params![of.tenant.0, &of.id.to_string()]).await? == 1)
+    }
+
+    /// Asks a job to pause; one that nobody works on is paused at once. False where it is over or not there.
+    pub async fn request_pause(&mut self, of: JobRef) -> Result<bool> {
+        let sql = "UPDATE jobs SET pause_requested = TRUE,
+                       state = CASE WHEN lease_owner IS NULL THEN 'paused' ELSE state END
+                   WHERE tenant = $1 AND id = $2 AND state IN ('queued', 'running', 'paused') AND NOT cancel_requested";
+        Ok(self.execute(sql, params![of.tenant.0, &of.id.to_string()]).await? == 1)
+    }
+
+    /// Takes a pause back. False where the job is over or not there.
+    pub async fn request_resume(&mut self, of: JobRef) -> Result<bool> {
+        let sql = "UPDATE jobs SET pause_requested = FALSE, state = CASE
+                       WHEN state = 'paused' AND started_at IS NULL THEN 'queued'
+                       WHEN state = 'paused' THEN 'running' ELSE state END
+                   WHERE tenant = $1 AND id = $2 AND state IN ('queued', 'running', 'paused')";
+        Ok(self.execute(sql, params![of.tenant.0, &of.id.to_string()]).await? == 1)
+    }
+
+    async fn forget_open_job(&mut self, of: JobRef) -> Result<()> {
+        let id = of.id.to_string();
+        self.execute("DELETE FROM job_queue WHERE job_id = $1", params![&id]).await?;
+        let sql = "DELETE FROM job_outcomes WHERE tenant = $1 AND job_id = $2";
+        self.execute(sql, params![of.tenant.0, &id]).await.map(drop)
+    }
+}

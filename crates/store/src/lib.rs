@@ -1,0 +1,92 @@
+//! The only room with SQL: one [`Store`] over SQLite and PostgreSQL.
+//!
+//! A statement is written once, with `$1` placeholders. What differs between the databases stands in [`dialect`];
+//! sets of rows travel as [`rows::Rows`]. Nothing here decides anything about users or jobs: rules live in the core and
+//! in the engine, which calls these functions inside the transactions it opens.
+//!
+//! Every statement on data of a community carries its [`Tenant`](muster_core::id::Tenant).
+
+mod communities;
+mod connection;
+pub mod dialect;
+mod error;
+mod fields;
+mod history;
+mod jobs;
+mod keys;
+mod migrate;
+mod outcomes;
+mod postgres;
+pub mod rows;
+mod sqlite;
+mod users;
+mod verify;
+
+pub use communities::Community;
+pub use connection::{Connection, Transaction};
+pub use error::{Result, StoreError};
+pub use history::{ChangeSet, CommitInfo, HistoryFilter, NewChangeSet, NewCommit};
+pub use jobs::{Claim, EndOfJob, Job, JobFilter, JobRef, LEASE_SECONDS, NewJob, Prepared, Progress};
+pub use keys::{ApiKey, NewApiKey};
+pub use users::{KeyClaim, LoadedUser, Reserved, UserKey};
+pub use verify::Link;
+
+use dialect::Dialect;
+use postgres::Postgres;
+use sqlite::Sqlite;
+use std::path::Path;
+
+/// The database of a Muster: SQLite in a file, or PostgreSQL.
+#[derive(Clone, Debug)]
+pub struct Store {
+    backend: Backend,
+}
+
+#[derive(Clone, Debug)]
+enum Backend {
+    Sqlite(Sqlite),
+    Postgres(Postgres),
+}
+
+impl Store {
+    /// Opens a SQLite file, making it where there is none.
+    pub fn open_sqlite(path: &Path) -> Result<Self> {
+        Ok(Self { backend: Backend::Sqlite(Sqlite::open(path)?) })
+    }
+
+    /// Prepares connections to PostgreSQL; nothing is sent before the first use.
+    pub fn open_postgres(url: &str) -> Result<Self> {
+        Ok(Self { backend: Backend::Postgres(Postgres::open(url)?) })
+    }
+
+    /// Which database it is.
+    pub fn dialect(&self) -> Dialect {
+        match &self.backend {
+            Backend::Sqlite(_) => Dialect::Sqlite,
+            Backend::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
+    /// A connection for reading. Each statement sees what is committed when it begins.
+    pub async fn read(&self) -> Result<Connection> {
+        match &self.backend {
+            Backend::Sqlite(sqlite) => sqlite.reader().await,
+            Backend::Postgres(postgres) => postgres.connection().await,
+        }
+    }
+
+    /// Begins a transaction that may write. On SQLite it waits for its turn and then has the database to itself.
+    ///
+    /// A transaction that is dropped without [`Transaction::commit`] is rolled back.
+    pub async fn begin(&self) -> Result<Transaction> {
+        match &self.backend {
+            Backend::Sqlite(sqlite) => sqlite.begin().await,
+            Backend::Postgres(postgres) => postgres.begin().await,
+        }
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<()> {
+        self.read().await?.query_one("SELECT 1", &[], |row| row.int(0)).await.map(drop)
+    }
+}

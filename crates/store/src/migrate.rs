@@ -1,0 +1,65 @@
+//! Brings the schema up to date. The migrations of the two databases are paired: the same numbers, the same names, the
+//! same tables and columns (the conformance suite compares them).
+
+use crate::connection::params;
+use crate::error::{Result, StoreError};
+use crate::{Store, dialect::Dialect};
+
+/// Number, name, SQL for SQLite, SQL for PostgreSQL.
+const MIGRATIONS: &[(i64, &str, &str, &str)] = &[(
+    1,
+    "foundation",
+    include_str!("../migrations/sqlite/0001_foundation.sql"),
+    include_str!("../migrations/postgres/0001_foundation.sql"),
+)];
+
+/// The number under which PostgreSQL locks migrations, so that two processes that start together do not both migrate.
+const MIGRATION_LOCK: &str = "SELECT pg_advisory_xact_lock(5280310)";
+
+impl Store {
+    /// Brings the schema up to date and says which migrations were run. Doing it twice, or in two processes at once,
+    /// does it once.
+    pub async fn migrate(&self) -> Result<Vec<&'static str>> {
+        let mut tx = self.begin().await?;
+        if self.dialect() == Dialect::Postgres {
+            tx.batch(MIGRATION_LOCK).await?;
+        }
+        tx.batch("CREATE TABLE IF NOT EXISTS schema_migrations (number BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL)").await?;
+        let current = tx.schema_version().await?;
+        let known = MIGRATIONS.last().map_or(0, |migration| migration.0);
+        if current > known {
+            return Err(StoreError::SchemaTooNew { found: current, known });
+        }
+        let mut run = Vec::new();
+        for (number, name, sqlite, postgres) in MIGRATIONS.iter().filter(|migration| migration.0 > current) {
+            tx.batch(match self.dialect() {
+                Dialect::Sqlite => sqlite,
+                Dialect::Postgres => postgres,
+            })
+            .await?;
+            tx.execute("INSERT INTO schema_migrations (number, name) VALUES ($1, $2)", params![*number, *name]).await?;
+            run.push(*name);
+        }
+        tx.commit().await?;
+        Ok(run)
+    }
+
+    /// Whether the schema is the one this program works with.
+    pub async fn schema_is_current(&self) -> Result<bool> {
+        let mut connection = self.read().await?;
+        let exists = match self.dialect() {
+            Dialect::Sqlite => "SELECT count(*) FROM sqlite_master WHERE name = 'schema_migrations'",
+            Dialect::Postgres => "SELECT count(*) FROM pg_tables WHERE schemaname = ANY (current_schemas(false)) AND tablename = 'schema_migrations'",
+        };
+        if connection.query_one(exists, &[], |row| row.int(0)).await? == 0 {
+            return Ok(false);
+        }
+        Ok(Some(connection.schema_version().await?) == MIGRATIONS.last().map(|migration| migration.0))
+    }
+}
+
+impl crate::Connection {
+    async fn schema_version(&mut self) -> Result<i64> {
+        self.query_one("SELECT coalesce(max(number), 0) FROM schema_migrations", &[], |row| row.int(0)).await
+    }
+}
