@@ -28,7 +28,10 @@ impl Key {
     pub fn matches(&self, user: &User) -> bool {
         !user.deleted
             && match self {
-                Self::Email(email) => user.email.as_deref().is_some_and(|own| email_key(own) == email_key(email)),
+                Self::Email(email) => user
+                    .email
+                    .as_deref()
+                    .is_some_and(|own| email_key(own) == email_key(email)),
                 Self::Id(id) => user.id == *id,
             }
     }
@@ -140,7 +143,9 @@ pub fn not_found(key: &Key) -> RowError {
 }
 
 fn create(row: &Row, rules: &Rules<'_>) -> Result<Vec<Change>, RowError> {
-    let Key::Email(email) = &row.key else { return Err(not_found(&row.key)) };
+    let Key::Email(email) = &row.key else {
+        return Err(not_found(&row.key));
+    };
     let nobody = User::blank(UserId(0), jiff::Timestamp::UNIX_EPOCH);
     let mut all = vec![Change {
         field: FieldNumber::EMAIL,
@@ -175,7 +180,12 @@ fn changes(row: &Row, user: &User, rules: &Rules<'_>) -> Result<Vec<Change>, Row
             None => new.cloned(),
         };
         if new != old {
-            changes.push(Change { field: edit.field, op, old, new });
+            changes.push(Change {
+                field: edit.field,
+                op,
+                old,
+                new,
+            });
         }
     }
     Ok(changes)
@@ -190,10 +200,18 @@ fn outcome(
     edit: &Edit,
     rules: &Rules<'_>,
 ) -> Result<Option<Value>, RowError> {
-    let column = rules.columns.get(usize::from(edit.column)).map_or(field.name.as_str(), String::as_str);
+    let column = rules
+        .columns
+        .get(usize::from(edit.column))
+        .map_or(field.name.as_str(), String::as_str);
     let Some(operand) = operand else {
         return match field.rules.required {
-            true => Err(RowError::cell(Code::RequiredField, column, "", format!("{} must have a value", field.name))),
+            true => Err(RowError::cell(
+                Code::RequiredField,
+                column,
+                "",
+                format!("{} must have a value", field.name),
+            )),
             false => Ok(None),
         };
     };
@@ -209,7 +227,13 @@ fn outcome(
         Operator::Subtract => number::subtract(before, amount),
     };
     let after = after.map_err(|_| {
-        fail(Code::OutOfRange, format!("{before} {} {amount} has more digits than can be kept exactly", op.as_str()))
+        fail(
+            Code::OutOfRange,
+            format!(
+                "{before} {} {amount} has more digits than can be kept exactly",
+                op.as_str()
+            ),
+        )
     })?;
     let after = limit(field, held, after, rules.overdraft).map_err(|(code, message)| fail(code, message))?;
     match field.kind {
@@ -223,9 +247,17 @@ fn outcome(
 
 /// The number within the field's limits. A currency that is below its minimum already may rise, and falls no further
 /// where it is clamped.
-fn limit(field: &Field, held: Option<Decimal>, after: Decimal, overdraft: Overdraft) -> Result<Decimal, (Code, String)> {
+fn limit(
+    field: &Field,
+    held: Option<Decimal>,
+    after: Decimal,
+    overdraft: Overdraft,
+) -> Result<Decimal, (Code, String)> {
     if let Some(max) = field.rules.max.filter(|max| after > *max) {
-        return Err((Code::OutOfRange, format!("{after} is more than {max}, the most that {} may hold", field.name)));
+        return Err((
+            Code::OutOfRange,
+            format!("{after} is more than {max}, the most that {} may hold", field.name),
+        ));
     }
     if field.kind == FieldType::Currency {
         let floor = field.floor();
@@ -236,15 +268,19 @@ fn limit(field: &Field, held: Option<Decimal>, after: Decimal, overdraft: Overdr
             Overdraft::Clamp => Ok(held.map_or(floor, |held| held.min(floor))),
             Overdraft::Reject => {
                 let held = held.unwrap_or_default();
-                let message = format!("{} holds {held} and may not fall to {after}; its minimum is {floor}", field.name);
+                let message = format!(
+                    "{} holds {held} and may not fall to {after}; its minimum is {floor}",
+                    field.name
+                );
                 Err((Code::InsufficientBalance, message))
             }
         };
     }
     match field.rules.min.filter(|min| after < *min) {
-        Some(min) => {
-            Err((Code::OutOfRange, format!("{after} is less than {min}, the least that {} may hold", field.name)))
-        }
+        Some(min) => Err((
+            Code::OutOfRange,
+            format!("{after} is less than {min}, the least that {} may hold", field.name),
+        )),
         None => Ok(after),
     }
 }

@@ -1,1 +1,49 @@
-//! x
+//! What the product does: accept a job, run it, explain it; and everything else that somebody can ask for.
+//!
+//! [`Engine`] is what the faces call, always with the [`Caller`] first. [`Worker`] runs jobs: it wakes when a job is
+//! submitted in this process, and looks for others twice a second; it claims a job by a lease and brings it to its end
+//! step by step (`run`). Everything that survives a crash is in the store or in the staging area; nothing in here is.
+
+mod accept;
+mod caller;
+mod chunk;
+mod clock;
+mod commit;
+mod communities;
+mod engine;
+mod error;
+mod fault;
+mod fields;
+mod frames;
+mod history;
+mod job;
+mod jobs;
+mod keys;
+mod prepare;
+mod results;
+mod run;
+mod sort;
+mod staging;
+mod users;
+mod verify;
+mod worker;
+
+pub use accept::{Limits, NewJob, Upload};
+pub use caller::Caller;
+pub use clock::Clock;
+pub use engine::Engine;
+pub use error::{EngineError, Result, chain};
+pub use fault::{Fault, Faults, POINTS};
+pub use history::{HistoryEntry, HistoryPage, HistoryQuery};
+pub use job::{Input, Job};
+pub use jobs::{JobPage, JobView};
+pub use keys::{KeyCheck, MadeKey, NewKey};
+#[cfg(feature = "testing")]
+pub use muster_store::testing;
+pub use muster_store::{ApiKey, Community, JobFilter, Store};
+pub use results::{ErrorGroup, ResultFormat, StatusFilter};
+pub use run::Step;
+pub use staging::Staging;
+pub use users::{UserEdit, UserPage};
+pub use verify::Verified;
+pub use worker::{Tick, Worker};

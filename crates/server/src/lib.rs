@@ -1,1 +1,1 @@
-//! x
+//! How the world reaches Muster: the HTTP faces, the command line, and the processes that serve them.

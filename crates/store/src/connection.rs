@@ -23,6 +23,19 @@ pub enum Param<'a> {
     Bytes(&'a [u8]),
 }
 
+impl Param<'_> {
+    pub(crate) fn write_json(&self, out: &mut Vec<u8>) {
+        let written = match self {
+            Self::Int(value) | Self::OptInt(Some(value)) => serde_json::to_writer(out, value),
+            Self::Bool(value) => serde_json::to_writer(out, value),
+            Self::Text(text) | Self::OptText(Some(text)) => serde_json::to_writer(out, text),
+            Self::OptInt(None) | Self::OptText(None) => serde_json::to_writer(out, &()),
+            Self::Bytes(bytes) => serde_json::to_writer(out, bytes),
+        };
+        written.expect("writing to memory does not fail");
+    }
+}
+
 macro_rules! param_from {
     ($($variant:ident($from:ty)),+ $(,)?) => {
         $(impl<'a> From<$from> for Param<'a> {
@@ -30,7 +43,14 @@ macro_rules! param_from {
         })+
     };
 }
-param_from!(Int(i64), OptInt(Option<i64>), Bool(bool), Text(&'a str), OptText(Option<&'a str>), Bytes(&'a [u8]));
+param_from!(
+    Int(i64),
+    OptInt(Option<i64>),
+    Bool(bool),
+    Text(&'a str),
+    OptText(Option<&'a str>),
+    Bytes(&'a [u8])
+);
 
 impl<'a> From<&'a String> for Param<'a> {
     fn from(value: &'a String) -> Self {
@@ -73,13 +93,16 @@ impl Row<'_> {
     }
 
     pub(crate) fn text(&self, i: usize) -> Result<&str> {
-        self.opt_text(i)?.ok_or_else(|| StoreError::Corrupt(format!("column {i} is null")))
+        self.opt_text(i)?
+            .ok_or_else(|| StoreError::Corrupt(format!("column {i} is null")))
     }
 
     pub(crate) fn opt_text(&self, i: usize) -> Result<Option<&str>> {
         match self {
             Self::Sqlite(row) => Ok(row.get_ref(i)?.as_str_or_null().map_err(rusqlite::Error::from)?),
-            Self::Postgres(row) => Ok(row.try_get::<_, Option<postgres::TextOrJson<'_>>>(i)?.map(|text| text.0)),
+            Self::Postgres(row) => Ok(row
+                .try_get::<_, Option<postgres::TextOrJson<'_>>>(i)?
+                .map(|text| text.0)),
         }
     }
 
@@ -107,7 +130,8 @@ impl Row<'_> {
     /// A text that is parsed; what cannot be parsed was not written by this program.
     pub(crate) fn parsed<T: std::str::FromStr>(&self, i: usize) -> Result<T> {
         let text = self.text(i)?;
-        text.parse().map_err(|_| StoreError::Corrupt(format!("column {i} holds \"{text}\"")))
+        text.parse()
+            .map_err(|_| StoreError::Corrupt(format!("column {i} holds \"{text}\"")))
     }
 
     /// A JSON text that is read into a type.
@@ -144,20 +168,25 @@ impl Connection {
     /// Runs a statement and says how many rows it touched.
     pub(crate) async fn execute(&mut self, sql: &str, params: &[Param<'_>]) -> Result<u64> {
         match &mut self.inner {
-            Inner::Sqlite(handle) => handle.execute(sql, params, None),
+            Inner::Sqlite(handle) => handle.execute(sql, params),
             Inner::Postgres(handle) => handle.execute(sql, params, None).await,
         }
     }
 
-    /// Runs a statement over a set of rows; see [`crate::rows`]. An empty set does nothing.
+    /// Runs a statement that writes a set of rows, and says how many rows it touched; see [`crate::rows`]. An empty
+    /// set does nothing.
     pub(crate) async fn execute_rows(&mut self, sql: &str, params: &[Param<'_>], rows: &Rows) -> Result<u64> {
         if rows.is_empty() {
             return Ok(0);
         }
-        let sql = rows.expand(sql, params.len() + 1, self.dialect());
+        let first = params.len() + 1;
         match &mut self.inner {
-            Inner::Sqlite(handle) => handle.execute(&sql, params, Some(rows)),
-            Inner::Postgres(handle) => handle.execute(&sql, params, Some(rows)).await,
+            Inner::Sqlite(handle) => handle.execute_each(&rows.expand_row(sql, first), params, rows),
+            Inner::Postgres(handle) => {
+                handle
+                    .execute(&rows.expand(sql, first, Dialect::Postgres), params, Some(rows))
+                    .await
+            }
         }
     }
 

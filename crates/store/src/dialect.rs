@@ -28,11 +28,12 @@ impl Dialect {
         }
     }
 
-    /// Passes over rows that another worker holds, instead of waiting for it. SQLite has one writer.
-    pub fn skip_locked(self) -> &'static str {
+    /// Joins the rows of a set to a table. SQLite would read the JSON document again for each row of the table; it takes
+    /// the order that is written only from `CROSS JOIN`.
+    pub fn join(self) -> &'static str {
         match self {
-            Self::Sqlite => "",
-            Self::Postgres => "FOR UPDATE SKIP LOCKED",
+            Self::Sqlite => "CROSS JOIN",
+            Self::Postgres => "JOIN",
         }
     }
 

@@ -45,11 +45,22 @@ impl StoreError {
                 error.sqlite_error_code(),
                 Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
             ),
-            Self::Postgres(error) => error.is_closed() || error.code().is_none_or(|state| {
-                use tokio_postgres::error::SqlState as S;
-                [&S::T_R_DEADLOCK_DETECTED, &S::T_R_SERIALIZATION_FAILURE, &S::ADMIN_SHUTDOWN, &S::CRASH_SHUTDOWN,
-                 &S::CANNOT_CONNECT_NOW, &S::TOO_MANY_CONNECTIONS, &S::LOCK_NOT_AVAILABLE].contains(&state)
-            }),
+            Self::Postgres(error) => {
+                error.is_closed()
+                    || error.code().is_none_or(|state| {
+                        use tokio_postgres::error::SqlState as S;
+                        [
+                            &S::T_R_DEADLOCK_DETECTED,
+                            &S::T_R_SERIALIZATION_FAILURE,
+                            &S::ADMIN_SHUTDOWN,
+                            &S::CRASH_SHUTDOWN,
+                            &S::CANNOT_CONNECT_NOW,
+                            &S::TOO_MANY_CONNECTIONS,
+                            &S::LOCK_NOT_AVAILABLE,
+                        ]
+                        .contains(&state)
+                    })
+            }
             Self::Pool(_) => true,
             Self::Address(_) | Self::Stored(_) | Self::Corrupt(_) | Self::SchemaTooNew { .. } => false,
         }

@@ -98,7 +98,10 @@ impl Transaction {
             return Ok(());
         }
         if sets.len() as i64 > COMMIT_SPAN {
-            return Err(StoreError::Corrupt(format!("{} change sets do not fit one commit", sets.len())));
+            return Err(StoreError::Corrupt(format!(
+                "{} change sets do not fit one commit",
+                sets.len()
+            )));
         }
         let actor = serde_json::to_string(commit.actor).map_err(|error| StoreError::Corrupt(error.to_string()))?;
         let job = commit.job.map(|job| job.to_string());
@@ -108,8 +111,11 @@ impl Transaction {
         )
         .await?;
 
-        let touched: BTreeSet<i64> =
-            sets.iter().flat_map(|set| &set.changes).map(|change| i64::from(change.field.0)).collect();
+        let touched: BTreeSet<i64> = sets
+            .iter()
+            .flat_map(|set| &set.changes)
+            .map(|change| i64::from(change.field.0))
+            .collect();
         self.execute_rows(
             "INSERT INTO commit_fields (tenant, field, commit_id) SELECT $1, r.field, $2 FROM {rows} AS r",
             params![tenant.0, commit.id],
@@ -123,7 +129,10 @@ impl Transaction {
             .int("user_id", sets.iter().map(|set| set.user.0).collect())
             .int("version", sets.iter().map(|set| set.version).collect())
             .int("line", sets.iter().map(|set| set.line as i64).collect())
-            .text("data", sets.iter().map(|set| changes_to_stored(&set.changes, fields)).collect());
+            .text(
+                "data",
+                sets.iter().map(|set| changes_to_stored(&set.changes, fields)).collect(),
+            );
         let sql = "INSERT INTO changes (tenant, seq, user_id, version, line, data)
                    SELECT $1, r.seq, r.user_id, r.version, r.line, r.data FROM {rows} AS r";
         self.execute_rows(sql, params![tenant.0], &rows).await.map(drop)
@@ -169,7 +178,10 @@ impl Connection {
         .to_vec();
         let mut and = |condition: &str, param| {
             params.push(param);
-            sql.push_str(&format!(" AND {}", condition.replace('?', &format!("${}", params.len()))));
+            sql.push_str(&format!(
+                " AND {}",
+                condition.replace('?', &format!("${}", params.len()))
+            ));
         };
         if let Some(user) = filter.user {
             and("c.user_id = ?", user.0.into());
@@ -184,7 +196,10 @@ impl Connection {
             );
         }
         // The field is looked for inside the sets as well; the limit counts what is left.
-        let needle = filter.field.and_then(|field| fields.key_of(field)).map(|key| format!("%[\"{key}\",%"));
+        let needle = filter
+            .field
+            .and_then(|field| fields.key_of(field))
+            .map(|key| format!("%[\"{key}\",%"));
         if let Some(needle) = &needle {
             and("c.data LIKE ?", needle.into());
         }

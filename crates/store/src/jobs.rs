@@ -229,7 +229,8 @@ impl Connection {
         limit: u32,
     ) -> Result<Vec<Job<S>>> {
         let mut sql = format!("SELECT {COLUMNS} FROM jobs WHERE tenant = $1 AND number < $2");
-        let mut params: Vec<Param<'_>> = params![tenant.0, filter.before.unwrap_or(i64::MAX), i64::from(limit)].to_vec();
+        let mut params: Vec<Param<'_>> =
+            params![tenant.0, filter.before.unwrap_or(i64::MAX), i64::from(limit)].to_vec();
         let mut and = |condition: &str, param| {
             params.push(param);
             sql.push_str(&format!(" AND {condition} ${}", params.len()));
@@ -250,7 +251,8 @@ impl Connection {
     /// How many jobs of the community are not over.
     pub async fn count_open_jobs(&mut self, tenant: Tenant) -> Result<u64> {
         let sql = "SELECT count(*) FROM job_queue WHERE tenant = $1";
-        self.query_one(sql, params![tenant.0], |row| Ok(row.int(0)? as u64)).await
+        self.query_one(sql, params![tenant.0], |row| Ok(row.int(0)? as u64))
+            .await
     }
 
     /// Jobs that nobody works on and that nothing holds up, the oldest first: at most `limit`, and only inputs of at
@@ -267,7 +269,13 @@ impl Connection {
             now = self.dialect().now()
         );
         let params = params![i64::try_from(size_bytes).unwrap_or(i64::MAX), i64::from(limit)];
-        self.query(&sql, params, |row| Ok(JobRef { tenant: Tenant(row.int(0)?), id: row.parsed(1)? })).await
+        self.query(&sql, params, |row| {
+            Ok(JobRef {
+                tenant: Tenant(row.int(0)?),
+                id: row.parsed(1)?,
+            })
+        })
+        .await
     }
 
     /// The owners of leases that have not expired.
@@ -335,9 +343,16 @@ impl Transaction {
                AND (lease_expires_at IS NULL OR lease_expires_at < {now})
              RETURNING {COLUMNS}, fruitless_attempts"
         );
-        self.query_opt(&sql, params![of.tenant.0, &of.id.to_string(), owner, at.as_microsecond()], |row| {
-            Ok(Claim { job: job(row)?, fruitless_attempts: row.int(29)? })
-        })
+        self.query_opt(
+            &sql,
+            params![of.tenant.0, &of.id.to_string(), owner, at.as_microsecond()],
+            |row| {
+                Ok(Claim {
+                    job: job(row)?,
+                    fruitless_attempts: row.int(29)?,
+                })
+            },
+        )
         .await
     }
 
@@ -365,7 +380,8 @@ impl Transaction {
             bytes.map(|n| n as i64),
             rows.map(|n| n as i64),
         ];
-        self.query_opt(&sql, params, |row| Ok((row.bool(0)?, row.bool(1)?))).await
+        self.query_opt(&sql, params, |row| Ok((row.bool(0)?, row.bool(1)?)))
+            .await
     }
 
     /// Pins what preparing made. False where the lease was lost.
@@ -421,7 +437,8 @@ impl Transaction {
             counts.skipped as i64,
             counts.failed as i64,
         ];
-        self.query_opt(&sql, params, |row| Ok((row.bool(0)?, row.bool(1)?))).await
+        self.query_opt(&sql, params, |row| Ok((row.bool(0)?, row.bool(1)?)))
+            .await
     }
 
     /// Ends a job that is claimed. False where the lease was lost.
@@ -453,19 +470,24 @@ impl Transaction {
         let sql = "UPDATE jobs SET state = CASE WHEN pause_requested THEN 'paused' ELSE state END,
                        lease_owner = NULL, lease_expires_at = NULL, fruitless_attempts = 0
                    WHERE tenant = $1 AND id = $2 AND attempt = $3 AND state = 'running'";
-        Ok(self.execute(sql, params![of.tenant.0, &of.id.to_string(), attempt]).await? == 1)
+        Ok(self
+            .execute(sql, params![of.tenant.0, &of.id.to_string(), attempt])
+            .await?
+            == 1)
     }
 
     /// Lets go of the leases of an owner who is known to be gone, so that nobody waits for them to expire.
     pub async fn release_leases(&mut self, owner: &str) -> Result<u64> {
-        let sql = "UPDATE jobs SET lease_owner = NULL, lease_expires_at = NULL WHERE lease_owner = $1 AND state = 'running'";
+        let sql =
+            "UPDATE jobs SET lease_owner = NULL, lease_expires_at = NULL WHERE lease_owner = $1 AND state = 'running'";
         self.execute(sql, params![owner]).await
     }
 
     /// Asks a job to cancel. One that nobody has begun, or that is paused before anything was prepared, needs an end
     /// like any other; a worker gives it, whoever asks. False where it is over or not there.
     pub async fn request_cancel(&mut self, of: JobRef) -> Result<bool> {
-        let sql = "UPDATE jobs SET cancel_requested = TRUE, state = CASE WHEN state = 'paused' THEN 'running' ELSE state END
+        let sql =
+            "UPDATE jobs SET cancel_requested = TRUE, state = CASE WHEN state = 'paused' THEN 'running' ELSE state END
                    WHERE tenant = $1 AND id = $2 AND state IN ('queued', 'running', 'paused')";
         Ok(self.execute(sql, params![of.tenant.0, &of.id.to_string()]).await? == 1)
     }
@@ -489,7 +511,8 @@ impl Transaction {
 
     async fn forget_open_job(&mut self, of: JobRef) -> Result<()> {
         let id = of.id.to_string();
-        self.execute("DELETE FROM job_queue WHERE job_id = $1", params![&id]).await?;
+        self.execute("DELETE FROM job_queue WHERE job_id = $1", params![&id])
+            .await?;
         let sql = "DELETE FROM job_outcomes WHERE tenant = $1 AND job_id = $2";
         self.execute(sql, params![of.tenant.0, &id]).await.map(drop)
     }

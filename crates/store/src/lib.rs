@@ -19,6 +19,8 @@ mod outcomes;
 mod postgres;
 pub mod rows;
 mod sqlite;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod users;
 mod verify;
 
@@ -28,7 +30,7 @@ pub use error::{Result, StoreError};
 pub use history::{ChangeSet, CommitInfo, HistoryFilter, NewChangeSet, NewCommit};
 pub use jobs::{Claim, EndOfJob, Job, JobFilter, JobRef, LEASE_SECONDS, NewJob, Prepared, Progress};
 pub use keys::{ApiKey, NewApiKey};
-pub use users::{KeyClaim, LoadedUser, Reserved, UserKey};
+pub use users::{LoadedUser, Reserved, UserKey};
 pub use verify::Link;
 
 use dialect::Dialect;
@@ -51,12 +53,16 @@ enum Backend {
 impl Store {
     /// Opens a SQLite file, making it where there is none.
     pub fn open_sqlite(path: &Path) -> Result<Self> {
-        Ok(Self { backend: Backend::Sqlite(Sqlite::open(path)?) })
+        Ok(Self {
+            backend: Backend::Sqlite(Sqlite::open(path)?),
+        })
     }
 
     /// Prepares connections to PostgreSQL; nothing is sent before the first use.
     pub fn open_postgres(url: &str) -> Result<Self> {
-        Ok(Self { backend: Backend::Postgres(Postgres::open(url)?) })
+        Ok(Self {
+            backend: Backend::Postgres(Postgres::open(url)?),
+        })
     }
 
     /// Which database it is.
@@ -87,6 +93,10 @@ impl Store {
 
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<()> {
-        self.read().await?.query_one("SELECT 1", &[], |row| row.int(0)).await.map(drop)
+        self.read()
+            .await?
+            .query_one("SELECT 1", &[], |row| row.int(0))
+            .await
+            .map(drop)
     }
 }

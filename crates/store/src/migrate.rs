@@ -24,7 +24,10 @@ impl Store {
         if self.dialect() == Dialect::Postgres {
             tx.batch(MIGRATION_LOCK).await?;
         }
-        tx.batch("CREATE TABLE IF NOT EXISTS schema_migrations (number BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL)").await?;
+        tx.batch(
+            "CREATE TABLE IF NOT EXISTS schema_migrations (number BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL)",
+        )
+        .await?;
         let current = tx.schema_version().await?;
         let known = MIGRATIONS.last().map_or(0, |migration| migration.0);
         if current > known {
@@ -37,7 +40,11 @@ impl Store {
                 Dialect::Postgres => postgres,
             })
             .await?;
-            tx.execute("INSERT INTO schema_migrations (number, name) VALUES ($1, $2)", params![*number, *name]).await?;
+            tx.execute(
+                "INSERT INTO schema_migrations (number, name) VALUES ($1, $2)",
+                params![*number, *name],
+            )
+            .await?;
             run.push(*name);
         }
         tx.commit().await?;
@@ -49,7 +56,9 @@ impl Store {
         let mut connection = self.read().await?;
         let exists = match self.dialect() {
             Dialect::Sqlite => "SELECT count(*) FROM sqlite_master WHERE name = 'schema_migrations'",
-            Dialect::Postgres => "SELECT count(*) FROM pg_tables WHERE schemaname = ANY (current_schemas(false)) AND tablename = 'schema_migrations'",
+            Dialect::Postgres => {
+                "SELECT count(*) FROM pg_tables WHERE schemaname = ANY (current_schemas(false)) AND tablename = 'schema_migrations'"
+            }
         };
         if connection.query_one(exists, &[], |row| row.int(0)).await? == 0 {
             return Ok(false);
@@ -60,6 +69,9 @@ impl Store {
 
 impl crate::Connection {
     async fn schema_version(&mut self) -> Result<i64> {
-        self.query_one("SELECT coalesce(max(number), 0) FROM schema_migrations", &[], |row| row.int(0)).await
+        self.query_one("SELECT coalesce(max(number), 0) FROM schema_migrations", &[], |row| {
+            row.int(0)
+        })
+        .await
     }
 }

@@ -41,11 +41,14 @@ impl Sqlite {
         let mut writer = rusqlite::Connection::open(path)?;
         writer.busy_handler(Some(wait))?;
         writer.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
-             PRAGMA cache_size = -49152; PRAGMA temp_store = MEMORY;",
+            "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+             PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY;",
         )?;
         writer.set_prepared_statement_cache_capacity(128);
-        let readers = Readers { path: path.to_owned(), idle: Mutex::default() };
+        let readers = Readers {
+            path: path.to_owned(),
+            idle: Mutex::default(),
+        };
         Ok(Self {
             writer: Arc::new(tokio::sync::Mutex::new(writer)),
             readers: Arc::new(readers),
@@ -54,21 +57,34 @@ impl Sqlite {
     }
 
     pub(crate) async fn reader(&self) -> Result<Connection> {
-        let permit = self.permits.clone().acquire_owned().await.expect("the semaphore is never closed");
+        let permit = self
+            .permits
+            .clone()
+            .acquire_owned()
+            .await
+            .expect("the semaphore is never closed");
         let idle = self.readers.idle.lock().expect("no one panics with the lock").pop();
         let connection = match idle {
             Some(connection) => connection,
             None => self.readers.open()?,
         };
-        let handle = Handle::Reader { connection: Some(connection), pool: self.readers.clone(), _permit: permit };
-        Ok(Connection { inner: Inner::Sqlite(handle) })
+        let handle = Handle::Reader {
+            connection: Some(connection),
+            pool: self.readers.clone(),
+            _permit: permit,
+        };
+        Ok(Connection {
+            inner: Inner::Sqlite(handle),
+        })
     }
 
     pub(crate) async fn begin(&self) -> Result<Transaction> {
         // Tokio's mutex is first come, first served: jobs and single edits take turns, commit by commit.
         let mut handle = Handle::Writer(self.writer.clone().lock_owned().await);
         handle.batch("BEGIN IMMEDIATE")?;
-        Ok(Transaction::new(Connection { inner: Inner::Sqlite(handle) }))
+        Ok(Transaction::new(Connection {
+            inner: Inner::Sqlite(handle),
+        }))
     }
 }
 
@@ -92,13 +108,20 @@ fn wait(attempt: i32) -> bool {
 #[derive(Debug)]
 pub(crate) enum Handle {
     Writer(OwnedMutexGuard<rusqlite::Connection>),
-    Reader { connection: Option<rusqlite::Connection>, pool: Arc<Readers>, _permit: OwnedSemaphorePermit },
+    Reader {
+        connection: Option<rusqlite::Connection>,
+        pool: Arc<Readers>,
+        _permit: OwnedSemaphorePermit,
+    },
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
         if let Self::Reader { connection, pool, .. } = self {
-            pool.idle.lock().expect("no one panics with the lock").extend(connection.take());
+            pool.idle
+                .lock()
+                .expect("no one panics with the lock")
+                .extend(connection.take());
         }
     }
 }
@@ -111,11 +134,27 @@ impl Handle {
         }
     }
 
-    pub(crate) fn execute(&mut self, sql: &str, params: &[Param<'_>], rows: Option<&Rows>) -> Result<u64> {
+    pub(crate) fn execute(&mut self, sql: &str, params: &[Param<'_>]) -> Result<u64> {
         tokio::task::block_in_place(|| {
-            let mut statement = self.connection().prepare_cached(&sql.replace('$', "?"))?;
-            bind(&mut statement, params, rows)?;
+            let mut statement = self.connection().prepare_cached(&numbered(sql))?;
+            bind(&mut statement, params, None)?;
             Ok(statement.raw_execute()? as u64)
+        })
+    }
+
+    /// Runs a statement once for each row.
+    pub(crate) fn execute_each(&mut self, sql: &str, params: &[Param<'_>], rows: &Rows) -> Result<u64> {
+        tokio::task::block_in_place(|| {
+            let mut statement = self.connection().prepare_cached(&numbered(sql))?;
+            bind(&mut statement, params, None)?;
+            let mut touched = 0;
+            for row in 0..rows.len() {
+                for column in 0..rows.columns.len() {
+                    statement.raw_bind_parameter(params.len() + 1 + column, rows.cell(column, row))?;
+                }
+                touched += statement.raw_execute()? as u64;
+            }
+            Ok(touched)
         })
     }
 
@@ -127,7 +166,7 @@ impl Handle {
         mut map: impl FnMut(&Row<'_>) -> Result<T>,
     ) -> Result<Vec<T>> {
         tokio::task::block_in_place(|| {
-            let mut statement = self.connection().prepare_cached(&sql.replace('$', "?"))?;
+            let mut statement = self.connection().prepare_cached(&numbered(sql))?;
             bind(&mut statement, params, rows)?;
             let mut answer = statement.raw_query();
             let mut mapped = Vec::new();
@@ -148,6 +187,11 @@ impl Handle {
             tracing::debug!(%error, "nothing to roll back");
         }
     }
+}
+
+/// To SQLite `$1` is a name, numbered by where it first occurs; `?1` is the number.
+fn numbered(sql: &str) -> String {
+    sql.replace('$', "?")
 }
 
 fn bind(statement: &mut Statement<'_>, params: &[Param<'_>], rows: Option<&Rows>) -> Result<()> {

@@ -7,6 +7,7 @@ use crate::{Connection, Store, Transaction};
 use muster_core::field::{FieldNumber, FieldSet};
 use muster_core::id::{Tenant, UserId};
 use muster_core::user::{User, Values};
+use std::collections::BTreeMap;
 
 /// A text that names at most one live user of a community: an email in the form in which emails are compared.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -15,15 +16,6 @@ pub struct UserKey {
     pub field: FieldNumber,
     /// The value in the form in which it is compared.
     pub key: String,
-}
-
-/// A key that a user takes or gives up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyClaim {
-    /// The key.
-    pub key: UserKey,
-    /// The user.
-    pub user: UserId,
 }
 
 /// A user who was found, and by what position of the question.
@@ -75,11 +67,15 @@ impl Connection {
         fields: &FieldSet,
         lock: &str,
     ) -> Result<Vec<LoadedUser>> {
-        let rows = Rows::new().int("id", ids.iter().map(|id| id.0).collect()).int("position", positions(ids.len()));
+        let rows = Rows::new()
+            .int("id", ids.iter().map(|id| id.0).collect())
+            .int("position", positions(ids.len()));
+        let join = self.dialect().join();
         let sql = format!(
-            "SELECT r.position, {COLUMNS} FROM {{rows}} AS r JOIN users AS u ON u.tenant = $1 AND u.id = r.id {lock}"
+            "SELECT r.position, {COLUMNS} FROM {{rows}} AS r {join} users AS u ON u.tenant = $1 AND u.id = r.id {lock}"
         );
-        self.query_rows(&sql, params![tenant.0], &rows, |row| loaded(row, fields)).await
+        self.query_rows(&sql, params![tenant.0], &rows, |row| loaded(row, fields))
+            .await
     }
 
     /// The live users who carry these keys, in no particular order.
@@ -89,33 +85,50 @@ impl Connection {
         keys: &[UserKey],
         fields: &FieldSet,
     ) -> Result<Vec<LoadedUser>> {
+        let join = self.dialect().join();
         let sql = format!(
             "SELECT r.position, {COLUMNS} FROM {{rows}} AS r
-             JOIN user_keys AS k ON k.tenant = $1 AND k.field = r.field AND k.key = r.key
-             JOIN users AS u ON u.tenant = $1 AND u.id = k.user_id"
+             {join} user_keys AS k ON k.tenant = $1 AND k.field = r.field AND k.key = r.key
+             {join} users AS u ON u.tenant = $1 AND u.id = k.user_id"
         );
-        self.query_rows(&sql, params![tenant.0], &key_rows(keys), |row| loaded(row, fields)).await
+        self.query_rows(&sql, params![tenant.0], &key_rows(keys), |row| loaded(row, fields))
+            .await
     }
 
     /// Who carries these keys: positions in the list, and ids.
     pub async fn find_users(&mut self, tenant: Tenant, keys: &[UserKey]) -> Result<Vec<(usize, UserId)>> {
-        let sql = "SELECT r.position, k.user_id FROM {rows} AS r
-                   JOIN user_keys AS k ON k.tenant = $1 AND k.field = r.field AND k.key = r.key";
+        let join = self.dialect().join();
+        let sql = format!(
+            "SELECT r.position, k.user_id FROM {{rows}} AS r
+             {join} user_keys AS k ON k.tenant = $1 AND k.field = r.field AND k.key = r.key"
+        );
         let rows = key_rows(keys);
-        self.query_rows(sql, params![tenant.0], &rows, |row| Ok((row.int(0)? as usize, UserId(row.int(1)?)))).await
+        self.query_rows(&sql, params![tenant.0], &rows, |row| {
+            Ok((row.int(0)? as usize, UserId(row.int(1)?)))
+        })
+        .await
     }
 
     /// Which of these ids are live users: positions in the list.
     pub async fn find_live_users(&mut self, tenant: Tenant, ids: &[UserId]) -> Result<Vec<usize>> {
-        let rows = Rows::new().int("id", ids.iter().map(|id| id.0).collect()).int("position", positions(ids.len()));
-        let sql = "SELECT r.position FROM {rows} AS r
-                   JOIN users AS u ON u.tenant = $1 AND u.id = r.id AND NOT u.deleted";
-        self.query_rows(sql, params![tenant.0], &rows, |row| Ok(row.int(0)? as usize)).await
+        let rows = Rows::new()
+            .int("id", ids.iter().map(|id| id.0).collect())
+            .int("position", positions(ids.len()));
+        let join = self.dialect().join();
+        let sql = format!(
+            "SELECT r.position FROM {{rows}} AS r {join} users AS u ON u.tenant = $1 AND u.id = r.id AND NOT u.deleted"
+        );
+        self.query_rows(&sql, params![tenant.0], &rows, |row| Ok(row.int(0)? as usize))
+            .await
     }
 
     /// One user, deleted or not.
     pub async fn get_user(&mut self, tenant: Tenant, id: UserId, fields: &FieldSet) -> Result<Option<User>> {
-        Ok(self.load_users(tenant, &[id], fields).await?.pop().map(|loaded| loaded.user))
+        Ok(self
+            .load_users(tenant, &[id], fields)
+            .await?
+            .pop()
+            .map(|loaded| loaded.user))
     }
 
     /// Live users in order of id, after one id.
@@ -129,12 +142,18 @@ impl Connection {
         let sql = format!(
             "SELECT {COLUMNS} FROM users AS u WHERE u.tenant = $1 AND u.id > $2 AND NOT u.deleted ORDER BY u.id LIMIT $3"
         );
-        self.query(&sql, params![tenant.0, after.0, i64::from(limit)], |row| user(row, 0, fields)).await
+        self.query(&sql, params![tenant.0, after.0, i64::from(limit)], |row| {
+            user(row, 0, fields)
+        })
+        .await
     }
 }
 
 pub(crate) fn loaded(row: &Row<'_>, fields: &FieldSet) -> Result<LoadedUser> {
-    Ok(LoadedUser { position: row.int(0)? as usize, user: user(row, 1, fields)? })
+    Ok(LoadedUser {
+        position: row.int(0)? as usize,
+        user: user(row, 1, fields)?,
+    })
 }
 
 fn key_rows(keys: &[UserKey]) -> Rows {
@@ -162,7 +181,12 @@ impl Transaction {
         let count = new_users as i64;
         let sql = "UPDATE counters SET next_user = next_user + $2, next_commit = next_commit + 1 WHERE tenant = $1
                    RETURNING next_user - $2, next_commit - 1";
-        let read = |row: &Row<'_>| Ok(Reserved { first_user: row.int(0)?, commit: row.int(1)? });
+        let read = |row: &Row<'_>| {
+            Ok(Reserved {
+                first_user: row.int(0)?,
+                commit: row.int(1)?,
+            })
+        };
         self.query_one(sql, params![tenant.0, count], read).await
     }
 
@@ -172,21 +196,8 @@ impl Transaction {
         self.users_by_id(tenant, ids, fields, &lock).await
     }
 
-    /// Locks the users of these ids if all of them still have these versions; says whether they have.
-    pub async fn lock_versions(&mut self, tenant: Tenant, users: &[(UserId, i64)]) -> Result<bool> {
-        let rows = Rows::new()
-            .int("id", users.iter().map(|user| user.0.0).collect())
-            .int("version", users.iter().map(|user| user.1).collect());
-        let lock = self.dialect().lock("u", "u.id");
-        let sql = format!(
-            "SELECT u.version = r.version FROM {{rows}} AS r JOIN users AS u ON u.tenant = $1 AND u.id = r.id {lock}"
-        );
-        let same = self.query_rows(&sql, params![tenant.0], &rows, |row| row.bool(0)).await?;
-        Ok(same.len() == users.len() && same.into_iter().all(|same| same))
-    }
-
     /// Takes keys for users. Says whether all were free; where one was not, the transaction is to be given up.
-    pub async fn claim_keys(&mut self, tenant: Tenant, claims: &[KeyClaim]) -> Result<bool> {
+    pub async fn claim_keys(&mut self, tenant: Tenant, claims: &BTreeMap<UserKey, UserId>) -> Result<bool> {
         let sql = "INSERT INTO user_keys (tenant, field, key, user_id)
                    SELECT $1, r.field, r.key, r.user_id FROM {rows} AS r WHERE TRUE ON CONFLICT DO NOTHING";
         let taken = self.execute_rows(sql, params![tenant.0], &claim_rows(claims)).await?;
@@ -194,47 +205,63 @@ impl Transaction {
     }
 
     /// Gives keys up.
-    pub async fn release_keys(&mut self, tenant: Tenant, claims: &[KeyClaim]) -> Result<()> {
+    pub async fn release_keys(&mut self, tenant: Tenant, claims: &BTreeMap<UserKey, UserId>) -> Result<()> {
         let sql = "DELETE FROM user_keys WHERE tenant = $1 AND (field, key, user_id) IN
                    (SELECT r.field, r.key, r.user_id FROM {rows} AS r)";
-        self.execute_rows(sql, params![tenant.0], &claim_rows(claims)).await.map(drop)
+        self.execute_rows(sql, params![tenant.0], &claim_rows(claims))
+            .await
+            .map(drop)
     }
 
     /// Adds users.
-    pub async fn insert_users(&mut self, tenant: Tenant, users: &[&User], fields: &FieldSet) -> Result<()> {
+    pub async fn insert_users(&mut self, tenant: Tenant, users: &[User], fields: &FieldSet) -> Result<()> {
         let sql = "INSERT INTO users (tenant, id, version, email, deleted, field_values, created_at, updated_at)
                    SELECT $1, r.id, r.version, r.email, r.deleted, r.field_values, r.created_at, r.updated_at
                    FROM {rows} AS r";
-        let rows = user_rows(users, fields).int("created_at", micros(users, |user| user.created_at));
+        let rows = user_rows(users.iter(), fields).int(
+            "created_at",
+            users.iter().map(|user| user.created_at.as_microsecond()).collect(),
+        );
         self.execute_rows(sql, params![tenant.0], &rows).await.map(drop)
     }
 
-    /// Writes users who exist.
-    pub async fn update_users(&mut self, tenant: Tenant, users: &[&User], fields: &FieldSet) -> Result<()> {
+    /// Writes users who exist, each only over the version that was planned. Says whether all still had it; where one had
+    /// not, the transaction is to be given up.
+    pub async fn update_users(&mut self, tenant: Tenant, users: &[(User, i64)], fields: &FieldSet) -> Result<bool> {
+        if !self.dialect().single_writer() {
+            let ids = Rows::new().int("id", users.iter().map(|(user, _)| user.id.0).collect());
+            let lock = self.dialect().lock("u", "u.id");
+            let sql = format!("SELECT 1 FROM {{rows}} AS r JOIN users AS u ON u.tenant = $1 AND u.id = r.id {lock}");
+            self.query_rows(&sql, params![tenant.0], &ids, |_| Ok(())).await?;
+        }
         let sql = "UPDATE users SET version = r.version, email = r.email, deleted = r.deleted,
                    field_values = r.field_values, updated_at = r.updated_at
-                   FROM {rows} AS r WHERE users.tenant = $1 AND users.id = r.id";
-        self.execute_rows(sql, params![tenant.0], &user_rows(users, fields)).await.map(drop)
+                   FROM {rows} AS r WHERE users.tenant = $1 AND users.id = r.id AND users.version = r.planned";
+        let rows = user_rows(users.iter().map(|(user, _)| user), fields)
+            .int("planned", users.iter().map(|(_, planned)| *planned).collect());
+        Ok(self.execute_rows(sql, params![tenant.0], &rows).await? == users.len() as u64)
     }
 }
 
-fn claim_rows(claims: &[KeyClaim]) -> Rows {
+fn claim_rows(claims: &BTreeMap<UserKey, UserId>) -> Rows {
     Rows::new()
-        .int("field", claims.iter().map(|claim| i64::from(claim.key.field.0)).collect())
-        .text("key", claims.iter().map(|claim| claim.key.key.clone()).collect())
-        .int("user_id", claims.iter().map(|claim| claim.user.0).collect())
+        .int("field", claims.keys().map(|key| i64::from(key.field.0)).collect())
+        .text("key", claims.keys().map(|key| key.key.clone()).collect())
+        .int("user_id", claims.values().map(|user| user.0).collect())
 }
 
-fn user_rows(users: &[&User], fields: &FieldSet) -> Rows {
+fn user_rows<'a>(users: impl Iterator<Item = &'a User> + Clone, fields: &FieldSet) -> Rows {
     Rows::new()
-        .int("id", users.iter().map(|user| user.id.0).collect())
-        .int("version", users.iter().map(|user| user.version).collect())
-        .opt_text("email", users.iter().map(|user| user.email.clone()).collect())
-        .bool("deleted", users.iter().map(|user| user.deleted).collect())
-        .json("field_values", users.iter().map(|user| user.values.to_stored(fields)).collect())
-        .int("updated_at", micros(users, |user| user.updated_at))
-}
-
-fn micros(users: &[&User], time: fn(&User) -> jiff::Timestamp) -> Vec<i64> {
-    users.iter().map(|user| time(user).as_microsecond()).collect()
+        .int("id", users.clone().map(|user| user.id.0).collect())
+        .int("version", users.clone().map(|user| user.version).collect())
+        .opt_text("email", users.clone().map(|user| user.email.clone()).collect())
+        .bool("deleted", users.clone().map(|user| user.deleted).collect())
+        .json(
+            "field_values",
+            users.clone().map(|user| user.values.to_stored(fields)).collect(),
+        )
+        .int(
+            "updated_at",
+            users.map(|user| user.updated_at.as_microsecond()).collect(),
+        )
 }

@@ -83,6 +83,8 @@ impl<R: BufRead> Expanded<R> {
 
     /// The next bytes; 0 at the end. After an [`ReadError::Io`] reading can be tried again, after a fault it cannot.
     pub fn read(&mut self, into: &mut [u8]) -> Result<usize, ReadError> {
+        // One from the making of the decoder, which reads ahead, comes again if it still holds.
+        self.tap_mut().error = None;
         let read = match &mut self.decoder {
             Decoder::Plain(tap) => tap.read(into),
             Decoder::Gzip(decoder) => decoder.read(into),
@@ -181,10 +183,10 @@ struct Tap<R> {
 }
 
 impl<R> Tap<R> {
+    /// The decoder is told of a pause, whatever it is: after any other error it would give up.
     fn keep(&mut self, error: io::Error) -> io::Error {
-        let kind = error.kind();
         self.error = Some(error);
-        kind.into()
+        ErrorKind::WouldBlock.into()
     }
 }
 
@@ -207,6 +209,7 @@ impl<R: BufRead> BufRead for Tap<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         loop {
             match self.source.fill_buf() {
+                Ok([]) => return Ok(&[]),
                 Ok(_) => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(self.keep(error)),

@@ -107,15 +107,20 @@ impl Parser {
                 }
                 State::Quoted => {
                     let rest = &text[at..];
-                    let length = memchr::memchr(b'"', rest);
-                    let chunk = &rest[..length.unwrap_or(rest.len())];
-                    self.count_lines(chunk);
-                    self.append(chunk);
-                    at += chunk.len();
-                    if length.is_some() {
+                    let length = memchr::memchr3(b'"', b'\n', b'\r', rest);
+                    self.after_return &= length == Some(0);
+                    let Some(length) = length else {
+                        self.append(rest);
+                        return (text.len(), false);
+                    };
+                    at += length + 1;
+                    if rest[length] == b'"' {
+                        self.append(&rest[..length]);
                         self.after_return = false;
                         self.state = State::QuoteSeen;
-                        at += 1;
+                    } else {
+                        self.append(&rest[..=length]);
+                        self.end_line(rest[length]);
                     }
                 }
                 State::QuoteSeen if byte == b'"' => {
@@ -223,20 +228,5 @@ impl Parser {
             self.line += 1;
         }
         self.after_return = terminator == b'\r';
-    }
-
-    /// Counts the line breaks inside of quotes.
-    fn count_lines(&mut self, chunk: &[u8]) {
-        let mut after = 0;
-        for at in memchr::memchr2_iter(b'\n', b'\r', chunk) {
-            if at > after {
-                self.after_return = false;
-            }
-            self.end_line(chunk[at]);
-            after = at + 1;
-        }
-        if chunk.len() > after {
-            self.after_return = false;
-        }
     }
 }

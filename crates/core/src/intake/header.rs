@@ -6,8 +6,9 @@ use crate::job::{JobOptions, MatchBy, UnknownColumns};
 use std::collections::HashMap;
 
 /// The columns that our own results add. They are passed over, so that a results file can be sent back as it is.
-pub const RESULT_COLUMNS: &[&str] =
-    &["_line", "_record", "_status", "_code", "_column", "_message", "_user_id", "_changes", "_escaped"];
+pub const RESULT_COLUMNS: &[&str] = &[
+    "_line", "_record", "_status", "_code", "_column", "_message", "_user_id", "_changes", "_escaped",
+];
 
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,13 +59,30 @@ pub fn map_header(header: &[String], fields: &FieldSet, options: &JobOptions) ->
     let names: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
     let mut faults = Vec::new();
     let mut fault = |column: &str, code, message: String| {
-        faults.push(Fault { column: Some(column.to_owned()), pointer: None, code, message });
+        faults.push(Fault {
+            column: Some(column.to_owned()),
+            pointer: None,
+            code,
+            message,
+        });
     };
 
-    let mapping: HashMap<String, Option<&str>> = options.mapping.iter().flatten().map(|(column, field)| (normalize_name(column), field.as_deref())).collect();
+    let mapping: HashMap<String, Option<&str>> = options
+        .mapping
+        .iter()
+        .flatten()
+        .map(|(column, field)| (normalize_name(column), field.as_deref()))
+        .collect();
     for column in mapping.keys() {
         if !names.iter().any(|name| normalize_name(name) == *column) {
-            fault(column, Code::UnknownColumn, format!("mapping names a column \"{}\" that the file does not have", excerpt(column)));
+            fault(
+                column,
+                Code::UnknownColumn,
+                format!(
+                    "mapping names a column \"{}\" that the file does not have",
+                    excerpt(column)
+                ),
+            );
         }
     }
 
@@ -89,32 +107,62 @@ pub fn map_header(header: &[String], fields: &FieldSet, options: &JobOptions) ->
                 Target::Ignored
             }
         };
-        if target != Target::Ignored && let Some(first) = seen.insert(target, name) {
-            fault(name, Code::DuplicateColumn, format!("the columns \"{}\" and \"{}\" mean the same", excerpt(first), excerpt(name)));
+        if target != Target::Ignored
+            && let Some(first) = seen.insert(target, name)
+        {
+            fault(
+                name,
+                Code::DuplicateColumn,
+                format!(
+                    "the columns \"{}\" and \"{}\" mean the same",
+                    excerpt(first),
+                    excerpt(name)
+                ),
+            );
         }
         targets.push(target);
     }
     for (target, name) in &seen {
-        if let Target::Operator(number) = target && !seen.contains_key(&Target::Field(*number)) {
-            let message = format!("\"{}\" holds operators, and no column holds the values for them", excerpt(name));
+        if let Target::Operator(number) = target
+            && !seen.contains_key(&Target::Field(*number))
+        {
+            let message = format!(
+                "\"{}\" holds operators, and no column holds the values for them",
+                excerpt(name)
+            );
             fault(name, Code::OperatorNotAllowed, message);
         }
     }
     if !seen.contains_key(&Target::Key) {
         let name = match_by.as_str();
-        fault(name, Code::MissingKeyColumn, format!("no column is called \"{name}\", which names the user"));
+        fault(
+            name,
+            Code::MissingKeyColumn,
+            format!("no column is called \"{name}\", which names the user"),
+        );
     }
     refuse(faults)?;
 
     let operator_of = |number| targets.iter().position(|target| *target == Target::Operator(number));
     let roles = targets.iter().map(|target| match target {
         Target::Key => Role::Key,
-        Target::Field(number) => Role::Field { number: *number, operator: operator_of(*number) },
+        Target::Field(number) => Role::Field {
+            number: *number,
+            operator: operator_of(*number),
+        },
         Target::Operator(_) => Role::Operator,
         Target::Ignored => Role::Ignored,
     });
-    let key = targets.iter().position(|target| *target == Target::Key).unwrap_or_default();
-    Ok(Columns { roles: roles.collect(), names, key, match_by })
+    let key = targets
+        .iter()
+        .position(|target| *target == Target::Key)
+        .unwrap_or_default();
+    Ok(Columns {
+        roles: roles.collect(),
+        names,
+        key,
+        match_by,
+    })
 }
 
 /// What a name stands for: the key, a field that it names exactly, else, with `_op` at its end, the operators of one.
@@ -136,10 +184,16 @@ fn resolve(name: &str, match_by: MatchBy, fields: &FieldSet) -> Result<Target, (
         return Ok(Target::Field(field.number));
     }
     let base = name.len().checked_sub(3).and_then(|at| name.split_at_checked(at));
-    if let Some((base, end)) = base && end.eq_ignore_ascii_case("_op") && let Some(field) = field(base) {
+    if let Some((base, end)) = base
+        && end.eq_ignore_ascii_case("_op")
+        && let Some(field) = field(base)
+    {
         return match field.kind.is_numeric() {
             true => Ok(Target::Operator(field.number)),
-            false => Err((Code::OperatorNotAllowed, format!("{} holds {}, and only numbers take operators", field.name, field.kind))),
+            false => Err((
+                Code::OperatorNotAllowed,
+                format!("{} holds {}, and only numbers take operators", field.name, field.kind),
+            )),
         };
     }
     Err((Code::UnknownColumn, unknown(name, &normal, fields)))
@@ -148,11 +202,17 @@ fn resolve(name: &str, match_by: MatchBy, fields: &FieldSet) -> Result<Target, (
 fn unknown(name: &str, normal: &str, fields: &FieldSet) -> String {
     let nearest = fields
         .active()
-        .flat_map(|field| [&field.name, &field.key].map(|text| (strsim::normalized_levenshtein(normal, &normalize_name(text)), field)))
+        .flat_map(|field| {
+            [&field.name, &field.key].map(|text| (strsim::normalized_levenshtein(normal, &normalize_name(text)), field))
+        })
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .filter(|(likeness, _)| *likeness >= 0.6);
     match nearest {
-        Some((_, field)) => format!("no field is called \"{}\"; did you mean \"{}\"?", excerpt(name), field.name),
+        Some((_, field)) => format!(
+            "no field is called \"{}\"; did you mean \"{}\"?",
+            excerpt(name),
+            field.name
+        ),
         None => format!("no field is called \"{}\"", excerpt(name)),
     }
 }
@@ -171,7 +231,11 @@ fn refuse(mut faults: Vec<Fault>) -> Result<(), Error> {
         1 => first.message.clone(),
         n => format!("{}; and {} more, see errors", first.message, n - 1),
     };
-    Err(Error { code: first.code, detail, errors: faults })
+    Err(Error {
+        code: first.code,
+        detail,
+        errors: faults,
+    })
 }
 
 #[cfg(test)]
@@ -182,7 +246,11 @@ mod tests {
     fn map(header: &str, options: &[(&str, &str)]) -> Result<Columns, Error> {
         let mut parsed = JobOptions::default();
         options.iter().for_each(|(name, text)| parsed.set(name, text).unwrap());
-        map_header(&header.split(',').map(str::to_owned).collect::<Vec<_>>(), &sample(), &parsed)
+        map_header(
+            &header.split(',').map(str::to_owned).collect::<Vec<_>>(),
+            &sample(),
+            &parsed,
+        )
     }
 
     fn code(header: &str, options: &[(&str, &str)]) -> Code {
@@ -191,7 +259,11 @@ mod tests {
 
     #[test]
     fn columns_are_understood_in_any_order_and_however_they_are_written() {
-        let columns = map("premium-currency_op, E-MAIL ,First Name,Premium Currency,_line,_message", &[]).unwrap();
+        let columns = map(
+            "premium-currency_op, E-MAIL ,First Name,Premium Currency,_line,_message",
+            &[],
+        )
+        .unwrap();
         let fields = sample();
         let number = |key| fields.find_by_key(key).unwrap().number;
         assert_eq!(columns.key, 1);
@@ -200,8 +272,14 @@ mod tests {
             [
                 Role::Operator,
                 Role::Key,
-                Role::Field { number: number("first_name"), operator: None },
-                Role::Field { number: number("premium_currency"), operator: Some(0) },
+                Role::Field {
+                    number: number("first_name"),
+                    operator: None
+                },
+                Role::Field {
+                    number: number("premium_currency"),
+                    operator: Some(0)
+                },
                 Role::Ignored,
                 Role::Ignored,
             ]
@@ -215,9 +293,20 @@ mod tests {
         assert_eq!(error.code, Code::MissingKeyColumn);
         assert_eq!(
             codes,
-            [Code::MissingKeyColumn, Code::DuplicateColumn, Code::UnknownColumn, Code::UnknownColumn, Code::OperatorNotAllowed]
+            [
+                Code::MissingKeyColumn,
+                Code::DuplicateColumn,
+                Code::UnknownColumn,
+                Code::UnknownColumn,
+                Code::OperatorNotAllowed
+            ]
         );
-        assert!(error.errors.iter().any(|fault| fault.message.contains("did you mean \"First Name\"")));
+        assert!(
+            error
+                .errors
+                .iter()
+                .any(|fault| fault.message.contains("did you mean \"First Name\""))
+        );
         assert_eq!(code("email,colour", &[]), Code::UnknownColumn);
         assert_eq!(code("email,", &[]), Code::UnknownColumn);
         assert_eq!(code("email,points_op", &[]), Code::OperatorNotAllowed);
@@ -229,12 +318,21 @@ mod tests {
     #[test]
     fn unknown_columns_are_ignored_and_others_renamed_where_asked_for() {
         assert!(map("email,colour,", &[("unknown_columns", "ignore")]).is_ok());
-        let columns = map("Mail,Score,Score op,Memo", &[("mapping", r#"{"Mail":"email","Score":"points","Score op":"points_op","Memo":null}"#)]);
+        let columns = map(
+            "Mail,Score,Score op,Memo",
+            &[(
+                "mapping",
+                r#"{"Mail":"email","Score":"points","Score op":"points_op","Memo":null}"#,
+            )],
+        );
         let columns = columns.unwrap();
         assert_eq!(columns.key, 0);
         assert!(matches!(columns.roles[1], Role::Field { operator: Some(2), .. }));
         assert_eq!(columns.roles[3], Role::Ignored);
-        assert_eq!(code("email", &[("mapping", r#"{"Nope":"points"}"#)]), Code::UnknownColumn);
+        assert_eq!(
+            code("email", &[("mapping", r#"{"Nope":"points"}"#)]),
+            Code::UnknownColumn
+        );
         assert_eq!(map("id,email", &[("match_by", "id")]).unwrap().key, 0);
     }
 }

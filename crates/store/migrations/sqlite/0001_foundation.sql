@@ -1,6 +1,5 @@
 -- Communities, fields, keys, users with their history, and jobs.
--- Every table that grows with users begins its key with the community. Rows are stored in the order of that key
--- (WITHOUT ROWID), so that a job that goes through users by id writes each page once.
+-- Every table that grows with users begins its key with the community.
 
 CREATE TABLE communities (
     tenant INTEGER NOT NULL PRIMARY KEY,
@@ -56,7 +55,7 @@ CREATE TABLE users (
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
     PRIMARY KEY (tenant, id)
-) WITHOUT ROWID;
+);
 
 -- What names exactly one live user: emails (field 0) and later identities and unique fields. Deleted users hold none.
 CREATE TABLE user_keys (
@@ -95,7 +94,7 @@ CREATE TABLE changes (
     line INTEGER NOT NULL,
     data TEXT NOT NULL,
     PRIMARY KEY (tenant, seq)
-) WITHOUT ROWID;
+);
 CREATE UNIQUE INDEX changes_by_user ON changes (tenant, user_id, version);
 
 CREATE TABLE jobs (

@@ -1,0 +1,240 @@
+//! Accepting a job: its bytes are staged and hashed while they arrive, what can never work is refused, the job row is
+//! inserted, and only then is it answered. Accepted means durable: a crash between any two steps leaves nothing, or a job
+//! that runs.
+
+use crate::caller::Caller;
+use crate::clock::job_id;
+use crate::engine::Engine;
+use crate::error::{EngineError, Result};
+use crate::job::{Input, Job, object};
+use crate::prepare::hex;
+use crate::staging::Incoming;
+use muster_core::Code;
+use muster_core::field::{FieldNumber, FieldSet};
+use muster_core::intake::encoding::Encoding;
+use muster_core::intake::header::{Columns, Role, map_header};
+use muster_core::intake::sniff::{SniffOptions, Sniffer};
+use muster_core::job::{JobKind, JobOptions};
+use muster_core::scope::Scope;
+use muster_store::JobRef;
+use sha2::{Digest, Sha256};
+use std::io::Write;
+
+/// What is refused for its size.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of one upload.
+    pub upload_bytes: u64,
+    /// Jobs of a community that are not over.
+    pub open_jobs: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            upload_bytes: 5 << 30,
+            open_jobs: 1_000,
+        }
+    }
+}
+
+/// A job that somebody wants to submit.
+#[derive(Clone, Debug)]
+pub struct NewJob {
+    /// What it does.
+    pub kind: JobKind,
+    /// Its name in the log; empty: that of the file.
+    pub name: String,
+    /// Its options.
+    pub options: JobOptions,
+    /// The name of the file, as the sender says.
+    pub file_name: Option<String>,
+    /// The encoding that the content type names.
+    pub charset: Option<String>,
+    /// The only columns that the file may have, in any order, where the door says so.
+    pub exact_columns: Option<&'static [&'static str]>,
+}
+
+impl NewJob {
+    /// A job with default options.
+    pub fn new(kind: JobKind) -> Self {
+        Self {
+            kind,
+            name: String::new(),
+            options: JobOptions::default(),
+            file_name: None,
+            charset: None,
+            exact_columns: None,
+        }
+    }
+
+    fn scope(&self) -> Scope {
+        match self.kind {
+            JobKind::Update => Scope::BulkUpdate,
+            JobKind::Import => Scope::BulkImport,
+        }
+    }
+
+    fn sniff_options(&self) -> SniffOptions {
+        // What a content type says is a hint: a charset that we do not know is passed over, an option was checked.
+        let encoding = self.options.encoding.as_deref().or(self.charset.as_deref());
+        SniffOptions {
+            delimiter: self.options.delimiter.as_ref().and_then(|text| text.bytes().next()),
+            encoding: encoding.and_then(|text| text.parse::<Encoding>().ok()),
+            ..SniffOptions::default()
+        }
+    }
+}
+
+/// A file on its way in. Dropped before [`Upload::finish`], nothing of it stays.
+pub struct Upload {
+    engine: Engine,
+    caller: Caller,
+    new: NewJob,
+    incoming: Incoming,
+    hash: Sha256,
+    sniffer: Sniffer,
+}
+
+impl Engine {
+    /// Begins to accept a job. Refuses with `missing_scope` or `too_many_jobs`.
+    pub async fn submit(&self, caller: &Caller, new: NewJob) -> Result<Upload> {
+        caller.require(new.scope())?;
+        let open = self.store().read().await?.count_open_jobs(caller.tenant).await?;
+        if open >= self.limits().open_jobs {
+            let detail =
+                format!("The community has {open} open jobs, as many as are allowed; wait until some have ended.");
+            return Err(EngineError::refuse(Code::TooManyJobs, detail));
+        }
+        let sniffer = Sniffer::new(new.sniff_options());
+        let incoming = self.staging().create()?;
+        Ok(Upload {
+            engine: self.clone(),
+            caller: caller.clone(),
+            new,
+            incoming,
+            hash: Sha256::new(),
+            sniffer,
+        })
+    }
+}
+
+impl Upload {
+    /// Says the name of the file, where it is known only now.
+    pub fn set_file_name(&mut self, name: String) {
+        self.new.file_name = Some(name);
+    }
+
+    /// Takes the next bytes. Refuses with `file_too_large` or `storage_full`.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        let limit = self.engine.limits().upload_bytes;
+        if self.incoming.bytes() + bytes.len() as u64 > limit {
+            let detail = format!("The file is larger than the {limit} bytes that this server accepts.");
+            return Err(EngineError::refuse(Code::FileTooLarge, detail));
+        }
+        tokio::task::block_in_place(|| {
+            self.incoming.write_all(bytes)?;
+            self.hash.update(bytes);
+            self.sniffer.push(bytes);
+            Ok(())
+        })
+    }
+
+    /// The file is complete: refuses what can never work, else makes the job. When this answers, the job is durable.
+    pub async fn finish(self) -> Result<Job> {
+        let Self {
+            engine,
+            caller,
+            new,
+            incoming,
+            hash,
+            sniffer,
+        } = self;
+        let file = sniffer.finish()?;
+        let fields = engine.fields(caller.tenant).await?;
+        let columns = map_header(&file.header, &fields, &new.options)?;
+        check_columns(&columns, &fields, &new)?;
+
+        let of = JobRef {
+            tenant: caller.tenant,
+            id: job_id(),
+        };
+        let (staged, size_bytes) = (object(of, "input"), incoming.bytes());
+        tokio::task::block_in_place(|| incoming.publish(engine.staging(), &staged))?;
+        let inserted = engine.insert(
+            of,
+            &caller,
+            &new,
+            &staged,
+            Input {
+                file_name: new.file_name.clone(),
+                size_bytes,
+                sha256: hex(&hash.finalize()),
+                file,
+            },
+        );
+        let inserted = inserted.await;
+        if inserted.is_err() {
+            engine.staging().remove(&staged);
+        }
+        engine.submitted().notify_one();
+        inserted
+    }
+}
+
+impl Engine {
+    async fn insert(&self, of: JobRef, caller: &Caller, new: &NewJob, staged: &str, input: Input) -> Result<Job> {
+        self.faults().pass("accept.staged").await?;
+        let name = match (new.name.trim(), &input.file_name) {
+            ("", Some(file_name)) => file_name.clone(),
+            (name, _) => name.to_owned(),
+        };
+        let job = muster_store::NewJob {
+            id: of.id,
+            kind: new.kind,
+            name: &name,
+            options: &new.options,
+            source: &input,
+            staged,
+            size_bytes: input.size_bytes,
+            sha256: &input.sha256,
+            actor: &caller.actor,
+            submitted_at: self.clock().now(),
+        };
+        let mut tx = self.store().begin().await?;
+        let job = tx.insert_job(of.tenant, &job).await?;
+        tx.commit().await?;
+        self.faults().pass("accept.inserted").await?;
+        Ok(job)
+    }
+}
+
+/// Refuses columns that the door does not take, where it takes only certain ones.
+fn check_columns(columns: &Columns, fields: &FieldSet, new: &NewJob) -> Result<()> {
+    let Some(exact) = new.exact_columns else { return Ok(()) };
+    let mut found: Vec<&str> = Vec::new();
+    for role in &columns.roles {
+        match role {
+            Role::Key => found.push(columns.match_by.as_str()),
+            Role::Field { number, operator } => {
+                found.push(if *number == FieldNumber::EMAIL {
+                    "email"
+                } else {
+                    fields.key_of(*number).unwrap_or_default()
+                });
+                found.extend(operator.map(|_| "operator"));
+            }
+            Role::Operator | Role::Ignored => {}
+        }
+    }
+    let mut wanted = exact.to_vec();
+    wanted.sort_unstable();
+    found.sort_unstable();
+    if wanted == found && columns.names.len() == exact.len() {
+        return Ok(());
+    }
+    Err(EngineError::refuse(
+        Code::UnknownColumn,
+        format!("The columns must be exactly {}.", exact.join(", ")),
+    ))
+}

@@ -1,0 +1,39 @@
+//! Who asks, and what they may do.
+
+use crate::error::{EngineError, Result};
+use muster_core::Code;
+use muster_core::actor::Actor;
+use muster_core::id::{CommunityId, Tenant};
+use muster_core::scope::Scope;
+
+/// The first argument of everything that somebody asks for.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The community that the caller belongs to, and the only one that exists for the caller.
+    pub tenant: Tenant,
+    /// Its id on the wire.
+    pub community: CommunityId,
+    /// Who it is, as logs and histories say it.
+    pub actor: Actor,
+    /// What the caller may do.
+    pub scopes: Vec<Scope>,
+}
+
+impl Caller {
+    /// Refuses with `missing_scope` where the caller lacks it.
+    pub fn require(&self, scope: Scope) -> Result<()> {
+        self.require_any(&[scope])
+    }
+
+    /// Refuses with `missing_scope` where the caller lacks all of them.
+    pub fn require_any(&self, scopes: &[Scope]) -> Result<()> {
+        if scopes.iter().any(|scope| self.scopes.contains(scope)) {
+            return Ok(());
+        }
+        let names: Vec<_> = scopes.iter().map(|scope| scope.as_str()).collect();
+        Err(EngineError::refuse(
+            Code::MissingScope,
+            format!("The key needs the scope {}.", names.join(" or ")),
+        ))
+    }
+}

@@ -1,0 +1,28 @@
+//! Writes what was planned. Both jobs and single edits end here.
+
+use crate::chunk::PlannedChunk;
+use crate::error::Result;
+use muster_core::field::FieldSet;
+use muster_core::id::Tenant;
+use muster_store::{NewCommit, Transaction};
+
+/// Writes users, keys and changes. False where a user or a key is not as planned any more; then the transaction is to be
+/// given up and the rows are to be planned again.
+pub(crate) async fn write(
+    tx: &mut Transaction,
+    tenant: Tenant,
+    planned: &PlannedChunk,
+    commit: &NewCommit<'_>,
+    fields: &FieldSet,
+) -> Result<bool> {
+    if !tx.update_users(tenant, &planned.updated, fields).await? {
+        return Ok(false);
+    }
+    tx.release_keys(tenant, &planned.releases).await?;
+    if !tx.claim_keys(tenant, &planned.claims).await? {
+        return Ok(false);
+    }
+    tx.insert_users(tenant, &planned.created, fields).await?;
+    tx.insert_changes(tenant, commit, &planned.sets, fields).await?;
+    Ok(true)
+}

@@ -1,0 +1,93 @@
+//! The engine and what it holds.
+
+use crate::accept::Limits;
+use crate::clock::Clock;
+use crate::error::Result;
+use crate::fault::Faults;
+use crate::staging::Staging;
+use muster_core::field::FieldSet;
+use muster_core::id::Tenant;
+use muster_store::Store;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+/// Everything that the product can do, over one store and one staging area. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    staging: Staging,
+    clock: Clock,
+    faults: Faults,
+    limits: Limits,
+    /// Rung when a job is submitted, so that a worker of this process need not wait for its next look.
+    submitted: Notify,
+    /// Rung when a job of this process takes a step that somebody may wait for.
+    stepped: Notify,
+}
+
+impl Engine {
+    /// An engine over a store whose schema is current.
+    pub fn new(store: Store, staging: Staging, clock: Clock, faults: Faults, limits: Limits) -> Self {
+        let (submitted, stepped) = (Notify::new(), Notify::new());
+        Self {
+            inner: Arc::new(Inner {
+                store,
+                staging,
+                clock,
+                faults,
+                limits,
+                submitted,
+                stepped,
+            }),
+        }
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    /// The staging area.
+    pub fn staging(&self) -> &Staging {
+        &self.inner.staging
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Clock {
+        &self.inner.clock
+    }
+
+    pub(crate) fn faults(&self) -> &Faults {
+        &self.inner.faults
+    }
+
+    /// What is refused for its size.
+    pub fn limits(&self) -> &Limits {
+        &self.inner.limits
+    }
+
+    pub(crate) fn submitted(&self) -> &Notify {
+        &self.inner.submitted
+    }
+
+    pub(crate) fn stepped(&self) -> &Notify {
+        &self.inner.stepped
+    }
+
+    /// The fields of a community as they are now.
+    pub(crate) async fn fields(&self, tenant: Tenant) -> Result<FieldSet> {
+        Ok(self.store().read().await?.list_fields(tenant).await?)
+    }
+
+    /// Whether requests can be served: database and staging area answer, and the schema is current.
+    pub async fn check_ready(&self) -> Result<bool> {
+        self.store().ping().await?;
+        self.staging().check()?;
+        Ok(self.store().schema_is_current().await?)
+    }
+}

@@ -1,0 +1,99 @@
+//! Named points at which tests make the worker fail. In production every point is passed at the cost of one look at an
+//! empty list.
+
+use crate::error::{EngineError, Result};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use tokio::sync::Notify;
+
+/// Every point, in the order in which a job passes them.
+pub const POINTS: &[&str] = &[
+    "accept.staged",
+    "accept.inserted",
+    "prepare.claimed",
+    "prepare.sorted",
+    "prepare.pinned",
+    "apply.planned",
+    "apply.written",
+    "apply.committed",
+    "finish.merged",
+    "finish.ended",
+];
+
+/// What happens at a point.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// The worker dies there: nothing is released or tidied up.
+    Crash,
+    /// The whole process is killed, as by `kill -9`.
+    Kill,
+    /// The worker waits there until it is notified.
+    Stall(Arc<Notify>),
+}
+
+/// The faults that are planned: for each point, how often it is passed before it happens, and what happens then.
+#[derive(Clone, Debug, Default)]
+pub struct Faults(Arc<Mutex<HashMap<String, (u32, Fault)>>>);
+
+impl Faults {
+    /// Nothing fails.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Plans a fault for when the point was passed so often. It happens once.
+    pub fn plan(&self, point: &str, passes: u32, fault: Fault) {
+        assert!(POINTS.contains(&point), "there is no point {point}");
+        self.0
+            .lock()
+            .expect("no one panics with the lock")
+            .insert(point.to_owned(), (passes, fault));
+    }
+
+    /// Reads a plan such as `apply.committed:3`: kill the process when the point is passed for the fourth time.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let (point, passes) = text.split_once(':').unwrap_or((text, "0"));
+        let faults = Self::none();
+        if !POINTS.contains(&point) {
+            return None;
+        }
+        faults.plan(point, passes.parse().ok()?, Fault::Kill);
+        Some(faults)
+    }
+
+    /// Passes a point.
+    pub(crate) async fn pass(&self, point: &'static str) -> Result<()> {
+        match self.due(point) {
+            None => Ok(()),
+            Some(Fault::Crash) => Err(EngineError::Planned(point)),
+            Some(Fault::Kill) => {
+                let _ = std::process::Command::new("kill")
+                    .args(["-9", &std::process::id().to_string()])
+                    .status();
+                std::future::pending().await
+            }
+            Some(Fault::Stall(notify)) => {
+                notify.notified().await;
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether something happens when the point is passed next.
+    pub(crate) fn is_due(&self, point: &str) -> bool {
+        let faults = self.0.lock().expect("no one panics with the lock");
+        faults.get(point).is_some_and(|(passes, _)| *passes == 0)
+    }
+
+    fn due(&self, point: &str) -> Option<Fault> {
+        let mut faults = self.0.lock().expect("no one panics with the lock");
+        let (passes, _) = faults.get_mut(point)?;
+        match passes.checked_sub(1) {
+            Some(left) => {
+                *passes = left;
+                None
+            }
+            None => faults.remove(point).map(|(_, fault)| fault),
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! What the engine keeps with a job.
+
+use muster_core::intake::sniff::Source;
+use muster_store::JobRef;
+use serde::{Deserialize, Serialize};
+
+/// A job as the engine knows it.
+pub type Job = muster_store::Job<Input>;
+
+/// The input of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Input {
+    /// The name that the sender gave the file.
+    pub file_name: Option<String>,
+    /// How long it is.
+    pub size_bytes: u64,
+    /// Its hash, in hex.
+    pub sha256: String,
+    /// What was found out about it.
+    pub file: Source,
+}
+
+/// The place of one of a job's objects in the staging area.
+pub(crate) fn object(job: JobRef, what: &str) -> String {
+    format!("jobs/{}/{}/{what}", job.tenant.0, job.id)
+}
+
+/// The job by which the store knows it.
+pub(crate) fn reference(job: &Job) -> JobRef {
+    JobRef {
+        tenant: job.tenant,
+        id: job.id,
+    }
+}

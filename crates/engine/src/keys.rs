@@ -1,0 +1,135 @@
+//! API keys: made, listed, revoked, and checked.
+//!
+//! A key is 64 characters: the 24 hex digits of its community, so that looking it up goes to one place, and 40 letters and
+//! digits of which each is one of 62 (238 random bits). It is shown once; what is stored is its SHA-256, which needs no
+//! salt and no slowness because nobody can guess 238 bits.
+
+use crate::caller::Caller;
+use crate::clock::key_id;
+use crate::engine::Engine;
+use crate::error::{EngineError, Result};
+use jiff::Timestamp;
+use muster_core::Code;
+use muster_core::actor::{Actor, ActorKind};
+use muster_core::id::{CommunityId, KeyId};
+use muster_core::scope::Scope;
+use muster_store::{ApiKey, Community, NewApiKey};
+use rand::distr::{Alphanumeric, SampleString};
+use rand::rand_core::UnwrapErr;
+use rand::rngs::SysRng;
+use sha2::{Digest, Sha256};
+
+/// The length of a key.
+const KEY_LENGTH: usize = 64;
+/// How much of it names the community.
+const COMMUNITY_LENGTH: usize = 24;
+
+/// A key that somebody wants to have.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    /// Its name.
+    pub name: String,
+    /// What it may do.
+    pub scopes: Vec<Scope>,
+    /// From when on it is refused.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A key that was made. Nothing shows the text again.
+#[derive(Clone, Debug)]
+pub struct MadeKey {
+    /// What is known about it.
+    pub key: ApiKey,
+    /// The key itself.
+    pub secret: String,
+}
+
+/// What came of looking at a key.
+#[derive(Clone, Debug)]
+pub enum KeyCheck {
+    /// It is good.
+    Valid(Caller),
+    /// It is none of ours, was revoked, or has expired.
+    Invalid,
+}
+
+impl Engine {
+    /// Makes a key for a community.
+    pub async fn create_key(&self, community: &Community, new: &NewKey) -> Result<MadeKey> {
+        let name = new.name.trim();
+        if name.is_empty() || name.chars().count() > 100 {
+            return Err(EngineError::refuse(
+                Code::InvalidRequest,
+                "A key has a name of 1 to 100 characters.",
+            ));
+        }
+        let random = Alphanumeric.sample_string(&mut UnwrapErr(SysRng), KEY_LENGTH - COMMUNITY_LENGTH);
+        let secret = format!("{}{random}", community.id);
+        let mut scopes = new.scopes.clone();
+        scopes.sort_unstable();
+        scopes.dedup();
+        let stored = NewApiKey {
+            id: key_id(),
+            hash: Sha256::digest(&secret).into(),
+            name: name.to_owned(),
+            scopes,
+            expires_at: new.expires_at,
+        };
+        let mut tx = self.store().begin().await?;
+        let key = tx.insert_api_key(community.tenant, &stored, self.clock().now()).await?;
+        tx.commit().await?;
+        Ok(MadeKey { key, secret })
+    }
+
+    /// Makes a key for the caller's community. It cannot have a scope that the caller lacks (`scope_escalation`).
+    pub async fn grant_key(&self, caller: &Caller, new: &NewKey) -> Result<MadeKey> {
+        caller.require(Scope::KeysWrite)?;
+        if let Some(scope) = new.scopes.iter().find(|scope| !caller.scopes.contains(scope)) {
+            let detail = format!("Your key does not have the scope {scope} and cannot grant it.");
+            return Err(EngineError::refuse(Code::ScopeEscalation, detail));
+        }
+        let community = self.find_community(caller.community).await?;
+        self.create_key(&community, new).await
+    }
+
+    /// The keys of a community.
+    pub async fn list_keys(&self, community: &Community) -> Result<Vec<ApiKey>> {
+        Ok(self.store().read().await?.list_api_keys(community.tenant).await?)
+    }
+
+    /// Revokes a key of a community, from this moment on and for good.
+    pub async fn revoke_key(&self, community: &Community, id: KeyId) -> Result<ApiKey> {
+        let mut tx = self.store().begin().await?;
+        let revoked = tx.revoke_api_key(community.tenant, id, self.clock().now()).await?;
+        tx.commit().await?;
+        revoked.ok_or_else(|| EngineError::not_found("key"))
+    }
+
+    /// Looks at a key that somebody sent.
+    pub async fn check_key(&self, secret: &str) -> Result<KeyCheck> {
+        let community = secret.get(..COMMUNITY_LENGTH).filter(|_| secret.len() == KEY_LENGTH);
+        let Some(id) = community.and_then(|id| id.parse::<CommunityId>().ok()) else {
+            return Ok(KeyCheck::Invalid);
+        };
+        let mut connection = self.store().read().await?;
+        let Some(community) = connection.find_community(id).await? else {
+            return Ok(KeyCheck::Invalid);
+        };
+        let hash = Sha256::digest(secret).into();
+        let now = self.clock().now();
+        let valid = |key: &ApiKey| key.revoked_at.is_none() && key.expires_at.is_none_or(|end| now < end);
+        let found = connection.find_api_key(community.tenant, &hash).await?.filter(valid);
+        Ok(found.map_or(KeyCheck::Invalid, |key| {
+            KeyCheck::Valid(Caller {
+                tenant: community.tenant,
+                community: community.id,
+                actor: Actor {
+                    kind: ActorKind::ApiKey,
+                    id: key.id.to_string(),
+                    name: key.name,
+                },
+                scopes: key.scopes,
+            })
+        }))
+    }
+}

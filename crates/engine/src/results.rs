@@ -1,0 +1,395 @@
+//! Explaining: what became of every row, beside the row as it came.
+//!
+//! The outcomes of a job are merged by record number into one object when it ends. Results are the staged input read
+//! again beside them: complete, in input order, with the original columns; nothing is kept twice.
+
+use crate::caller::Caller;
+use crate::engine::Engine;
+use crate::error::{EngineError, Result};
+use crate::frames;
+use crate::job::{Job, object, reference};
+use crate::sort::{BUFFER_BYTES, Sorted, Sorter};
+use muster_core::Code;
+use muster_core::id::JobId;
+use muster_core::intake::header::RESULT_COLUMNS;
+use muster_core::intake::records::{Record, Records};
+use muster_core::intake::{Limits, ReadError};
+use muster_core::outcome::{Outcome, Status};
+use muster_core::scope::Scope;
+use serde::Serialize;
+use serde_json::{Map, Value as Json};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufReader, ErrorKind, Write};
+use tokio::sync::mpsc;
+
+/// How many examples an error group shows.
+const EXAMPLES: usize = 5;
+/// How much is sent at a time.
+const BLOCK_BYTES: usize = 64 << 10;
+
+/// In which form results are given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResultFormat {
+    /// Comma, CRLF, UTF-8.
+    Csv,
+    /// One JSON object for each line.
+    Ndjson,
+}
+
+/// Which rows are given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusFilter {
+    /// Every row.
+    All,
+    /// Those that ended like this.
+    Decided(Status),
+    /// Those that have no outcome.
+    Unprocessed,
+}
+
+impl StatusFilter {
+    /// Reads the name of a status.
+    pub fn parse(text: &str) -> Option<Self> {
+        let all = [
+            Status::Created,
+            Status::Updated,
+            Status::Unchanged,
+            Status::Skipped,
+            Status::Failed,
+        ];
+        match text {
+            "unprocessed" => Some(Self::Unprocessed),
+            text => all
+                .into_iter()
+                .find(|status| status.as_str() == text)
+                .map(Self::Decided),
+        }
+    }
+
+    fn takes(self, outcome: Option<&Outcome>) -> bool {
+        match self {
+            Self::All => true,
+            Self::Decided(status) => outcome.is_some_and(|outcome| outcome.status == status),
+            Self::Unprocessed => outcome.is_none(),
+        }
+    }
+}
+
+/// Rows that failed or were skipped for the same reason in the same column.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ErrorGroup {
+    /// The code.
+    pub code: Code,
+    /// The column, where one is to blame.
+    pub column: Option<String>,
+    /// How many rows.
+    pub count: u64,
+    /// Some of the values, each once.
+    pub sample_values: Vec<String>,
+    /// The lines of the first such rows.
+    pub first_lines: Vec<u64>,
+}
+
+/// Outcomes in order of record number.
+enum Outcomes {
+    Merged(BufReader<File>, Vec<u8>),
+    Collected(Sorted),
+}
+
+impl Outcomes {
+    fn next(&mut self) -> Result<Option<Outcome>> {
+        match self {
+            Self::Merged(file, buffer) => frames::read(file, buffer)?
+                .is_some()
+                .then(|| frames::decode(buffer))
+                .transpose(),
+            Self::Collected(sorted) => sorted.next()?.map(|entry| frames::decode(&entry.value)).transpose(),
+        }
+    }
+}
+
+/// Gathers the outcomes of a job from where they were left: the object of preparing, and a blob for each chunk.
+async fn collect(engine: &Engine, job: &Job) -> Result<Sorted> {
+    let mut sorter = Sorter::new(engine.staging(), BUFFER_BYTES);
+    if let Some(prepared) = &job.prepared {
+        match engine.staging().read(&prepared.outcomes, 0) {
+            Ok(file) => tokio::task::block_in_place(|| collect_prepared(file, &mut sorter))?,
+            // The job ended while we looked; its merged outcomes will be read instead.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let mut connection = engine.store().read().await?;
+    let mut next = 0;
+    while let Some((cursor, blob)) = connection.next_outcomes(reference(job), next).await? {
+        for outcome in frames::decode::<Vec<Outcome>>(&blob)? {
+            sorter.push(&outcome.record.to_be_bytes(), &frames::encode(&outcome)?)?;
+        }
+        next = cursor + 1;
+    }
+    Ok(tokio::task::block_in_place(|| sorter.finish())?)
+}
+
+fn collect_prepared(mut file: BufReader<File>, sorter: &mut Sorter<'_>) -> Result<()> {
+    let mut buffer = Vec::new();
+    while frames::read(&mut file, &mut buffer)?.is_some() {
+        let outcome: Outcome = frames::decode(&buffer)?;
+        sorter.push(&outcome.record.to_be_bytes(), &buffer)?;
+    }
+    Ok(())
+}
+
+/// Merges the outcomes of a job into one object and gives its name; none where there are no outcomes.
+pub(crate) async fn merge(engine: &Engine, job: &Job) -> Result<Option<String>> {
+    if job.prepared.is_none() {
+        return Ok(None);
+    }
+    let mut sorted = collect(engine, job).await?;
+    let name = object(reference(job), &format!("results-{}", job.attempt));
+    tokio::task::block_in_place(|| {
+        let mut merged = engine.staging().create()?;
+        while let Some(entry) = sorted.next()? {
+            frames::write(&mut merged, &entry.value)?;
+        }
+        merged.publish(engine.staging(), &name)
+    })?;
+    Ok(Some(name))
+}
+
+impl Engine {
+    async fn outcomes(&self, job: Job) -> Result<(Job, Outcomes)> {
+        let collected = match job.results {
+            None => Some(collect(self, &job).await?),
+            Some(_) => None,
+        };
+        // What was collected is complete only if the job had not ended meanwhile.
+        let again: Option<Job> = self.store().read().await?.get_job(job.tenant, job.id).await?;
+        let job = again.ok_or_else(|| EngineError::not_found("job"))?;
+        let outcomes = match (&job.results, collected) {
+            (None, Some(sorted)) => Outcomes::Collected(sorted),
+            (Some(results), _) => Outcomes::Merged(self.staging().read(results, 0)?, Vec::new()),
+            (None, None) => return Err(EngineError::Damaged(format!("the results of {}", job.id))),
+        };
+        Ok((job, outcomes))
+    }
+
+    /// The results of a job, as blocks of bytes. They are complete for a job that ended, and as far as they are for one
+    /// that has not.
+    pub async fn job_results(
+        &self,
+        caller: &Caller,
+        id: JobId,
+        filter: StatusFilter,
+        format: ResultFormat,
+    ) -> Result<(Job, mpsc::Receiver<Result<Vec<u8>>>)> {
+        caller.require(Scope::JobsRead)?;
+        caller.require(Scope::UsersRead)?;
+        let (job, outcomes) = self.outcomes(self.find_job(caller, id).await?).await?;
+        let (sender, receiver) = mpsc::channel(4);
+        let (engine, of) = (self.clone(), job.clone());
+        tokio::task::spawn_blocking(move || {
+            let mut blocks = Blocks {
+                sender: &sender,
+                block: Vec::with_capacity(BLOCK_BYTES),
+            };
+            let written = write_results(&engine, &of, outcomes, filter, format, &mut blocks);
+            if let Err(error) = written.and_then(|()| Ok(blocks.flush()?))
+                && !matches!(&error, EngineError::Staging(error) if error.kind() == ErrorKind::BrokenPipe)
+            {
+                let _ = sender.blocking_send(Err(error));
+            }
+        });
+        Ok((job, receiver))
+    }
+
+    /// The reasons for which rows failed or were skipped, the most frequent first.
+    pub async fn job_errors(&self, caller: &Caller, id: JobId) -> Result<Vec<ErrorGroup>> {
+        caller.require(Scope::JobsRead)?;
+        caller.require(Scope::UsersRead)?;
+        let (_, mut outcomes) = self.outcomes(self.find_job(caller, id).await?).await?;
+        tokio::task::block_in_place(|| {
+            let mut groups: BTreeMap<(Code, Option<String>), ErrorGroup> = BTreeMap::new();
+            while let Some(outcome) = outcomes.next()? {
+                let Some(reason) = outcome.reason else { continue };
+                let error = reason.error;
+                let group = groups
+                    .entry((error.code, error.column.clone()))
+                    .or_insert_with(|| ErrorGroup {
+                        code: error.code,
+                        column: error.column,
+                        count: 0,
+                        sample_values: Vec::new(),
+                        first_lines: Vec::new(),
+                    });
+                group.count += 1;
+                if group.first_lines.len() < EXAMPLES {
+                    group.first_lines.push(reason.line);
+                }
+                if let Some(value) = error.value
+                    && group.sample_values.len() < EXAMPLES
+                    && !group.sample_values.contains(&value)
+                {
+                    group.sample_values.push(value);
+                }
+            }
+            let mut groups: Vec<ErrorGroup> = groups.into_values().collect();
+            groups.sort_by_key(|group| std::cmp::Reverse(group.count));
+            Ok(groups)
+        })
+    }
+}
+
+/// The columns that results add to the original ones.
+const OURS: [&str; 7] = [
+    "_line", "_record", "_status", "_code", "_column", "_message", "_user_id",
+];
+
+fn write_results(
+    engine: &Engine,
+    job: &Job,
+    mut outcomes: Outcomes,
+    filter: StatusFilter,
+    format: ResultFormat,
+    out: &mut impl Write,
+) -> Result<()> {
+    let input = engine.staging().read(&job.staged, 0)?;
+    let mut records = Records::new(input, &job.source.file, Limits::default());
+    let mut record = Record::new();
+    let mut next = outcomes.next()?;
+    let mut writer = RowWriter::new(format, &job.source.file.header, out)?;
+    while record.number() < job.counts.received {
+        match records.read(&mut record) {
+            Ok(true) => {}
+            // A file with a fault ends its job before anything is written; its rows end where the fault is.
+            Ok(false) | Err(ReadError::Fault(_)) => break,
+            Err(ReadError::Io(error)) => return Err(error.into()),
+        }
+        while next.as_ref().is_some_and(|outcome| outcome.record < record.number()) {
+            next = outcomes.next()?;
+        }
+        let outcome = next.as_ref().filter(|outcome| outcome.record == record.number());
+        if filter.takes(outcome) {
+            writer.write(&record, outcome)?;
+        }
+    }
+    writer.finish()
+}
+
+/// Writes result rows in one of the formats.
+struct RowWriter<'a, W: Write> {
+    /// The indexes of the original columns that are shown: all but those of earlier results.
+    shown: Vec<usize>,
+    header: &'a [String],
+    out: Out<W>,
+}
+
+enum Out<W: Write> {
+    Csv(Box<csv::Writer<W>>),
+    Ndjson(W),
+}
+
+impl<'a, W: Write> RowWriter<'a, W> {
+    fn new(format: ResultFormat, header: &'a [String], out: W) -> Result<Self> {
+        let shown: Vec<usize> = (0..header.len())
+            .filter(|i| !RESULT_COLUMNS.contains(&header[*i].trim()))
+            .collect();
+        let out = match format {
+            ResultFormat::Ndjson => Out::Ndjson(out),
+            ResultFormat::Csv => {
+                let mut writer = csv::WriterBuilder::new()
+                    .terminator(csv::Terminator::CRLF)
+                    .from_writer(out);
+                let names = shown.iter().map(|i| header[*i].as_str()).chain(OURS);
+                writer.write_record(names).map_err(csv_error)?;
+                Out::Csv(Box::new(writer))
+            }
+        };
+        Ok(Self { shown, header, out })
+    }
+
+    fn write(&mut self, record: &Record, outcome: Option<&Outcome>) -> Result<()> {
+        let reason = outcome.and_then(|outcome| outcome.reason.as_ref());
+        let ours = [
+            record.line().to_string(),
+            record.number().to_string(),
+            outcome
+                .map_or("unprocessed", |outcome| outcome.status.as_str())
+                .to_owned(),
+            reason.map_or(String::new(), |reason| reason.error.code.to_string()),
+            reason
+                .and_then(|reason| reason.error.column.clone())
+                .unwrap_or_default(),
+            reason.map_or(String::new(), |reason| reason.error.sentence(reason.line)),
+            outcome
+                .and_then(|outcome| outcome.user)
+                .map_or(String::new(), |user| user.to_string()),
+        ];
+        match &mut self.out {
+            Out::Csv(writer) => {
+                let cells = self.shown.iter().map(|i| record.text(*i));
+                writer
+                    .write_record(cells.chain(ours.iter().map(String::as_str)))
+                    .map_err(csv_error)
+            }
+            Out::Ndjson(out) => {
+                let mut object = Map::new();
+                for i in &self.shown {
+                    object.insert(self.header[*i].clone(), record.text(*i).into());
+                }
+                for (name, text) in OURS.iter().zip(ours) {
+                    let numeric = matches!(*name, "_line" | "_record" | "_user_id");
+                    let value = match text.as_str() {
+                        "" => Json::Null,
+                        text if numeric => text.parse::<u64>().map_or(Json::Null, Json::from),
+                        _ => Json::String(text),
+                    };
+                    object.insert((*name).to_owned(), value);
+                }
+                let mut line = Json::Object(object).to_string();
+                line.push('\n');
+                Ok(out.write_all(line.as_bytes())?)
+            }
+        }
+    }
+
+    fn finish(self) -> Result<()> {
+        match self.out {
+            Out::Csv(mut writer) => Ok(writer.flush()?),
+            Out::Ndjson(mut out) => Ok(out.flush()?),
+        }
+    }
+}
+
+fn csv_error(error: csv::Error) -> EngineError {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => EngineError::Staging(error),
+        other => EngineError::Damaged(format!("{other:?}")),
+    }
+}
+
+/// Sends what is written as blocks to whoever reads.
+struct Blocks<'a> {
+    sender: &'a mpsc::Sender<Result<Vec<u8>>>,
+    block: Vec<u8>,
+}
+
+impl Write for Blocks<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.block.extend_from_slice(bytes);
+        if self.block.len() >= BLOCK_BYTES {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        if self.block.is_empty() {
+            return Ok(());
+        }
+        let block = std::mem::replace(&mut self.block, Vec::with_capacity(BLOCK_BYTES));
+        self.sender
+            .blocking_send(Ok(block))
+            .map_err(|_| ErrorKind::BrokenPipe.into())
+    }
+}

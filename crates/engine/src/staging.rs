@@ -1,0 +1,128 @@
+//! The staging area: inputs, prepared rows and outcomes of jobs, as files in a folder that every process of a Muster
+//! sees.
+//!
+//! An object appears under its name only when it is complete and on the disk; from then on it never changes. A file that
+//! is being written lies under `incoming` and goes when its writer goes, or at the next start.
+
+use crate::error::Result;
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, Seek, Write};
+use std::path::{Path, PathBuf};
+
+/// The staging area.
+#[derive(Clone, Debug)]
+pub struct Staging {
+    root: PathBuf,
+}
+
+impl Staging {
+    /// Opens the area in a folder, making it where there is none.
+    pub fn open(root: &Path) -> Result<Self> {
+        fs::create_dir_all(root.join("incoming"))?;
+        fs::create_dir_all(root.join("workers"))?;
+        Ok(Self { root: root.to_owned() })
+    }
+
+    /// Whether the area can be written to.
+    pub fn check(&self) -> Result<()> {
+        tempfile::tempfile_in(self.root.join("incoming"))?;
+        Ok(())
+    }
+
+    /// Begins an object. It is not there until [`Incoming::publish`].
+    pub(crate) fn create(&self) -> Result<Incoming> {
+        let file = tempfile::Builder::new()
+            .prefix("part-")
+            .tempfile_in(self.root.join("incoming"))?;
+        Ok(Incoming {
+            file: BufWriter::with_capacity(256 << 10, file),
+            bytes: 0,
+        })
+    }
+
+    /// A file without a name, for what does not fit memory. It is gone when it is closed, whatever happens.
+    pub(crate) fn scratch(&self) -> io::Result<File> {
+        tempfile::tempfile_in(self.root.join("incoming"))
+    }
+
+    /// Opens an object for reading, from this position on.
+    pub(crate) fn read(&self, name: &str, from: u64) -> io::Result<BufReader<File>> {
+        let mut file = File::open(self.root.join(name))?;
+        if from > 0 {
+            file.seek(io::SeekFrom::Start(from))?;
+        }
+        Ok(BufReader::with_capacity(256 << 10, file))
+    }
+
+    /// Removes an object. One that is not there is removed already.
+    pub(crate) fn remove(&self, name: &str) {
+        let path = self.root.join(name);
+        if let Err(error) = fs::remove_file(&path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, object = name, "an object of the staging area could not be removed");
+        }
+    }
+
+    /// Removes what a process that is gone left unfinished. To be called only where no other process writes here.
+    pub fn sweep(&self) -> Result<()> {
+        for entry in fs::read_dir(self.root.join("incoming"))? {
+            let path = entry?.path();
+            fs::remove_file(path)?;
+        }
+        Ok(())
+    }
+
+    /// How many files are being written.
+    pub fn count_incoming(&self) -> Result<usize> {
+        Ok(fs::read_dir(self.root.join("incoming"))?.count())
+    }
+
+    /// Where workers keep the files by whose locks others know that they live.
+    pub(crate) fn workers(&self) -> PathBuf {
+        self.root.join("workers")
+    }
+}
+
+/// An object that is being written. Dropped before it is published, it never was.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    file: BufWriter<tempfile::NamedTempFile>,
+    bytes: u64,
+}
+
+impl Incoming {
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Makes the object durable under its name: first its bytes, then its name.
+    pub(crate) fn publish(self, staging: &Staging, name: &str) -> Result<()> {
+        let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.as_file().sync_all()?;
+        let path = staging.root.join(name);
+        let folder = path.parent().unwrap_or(&staging.root);
+        fs::create_dir_all(folder)?;
+        file.persist(&path).map_err(|error| error.error)?;
+        // The name is durable when the folder is, and the folder when the one that holds it is.
+        for folder in folder
+            .ancestors()
+            .take_while(|folder| folder.starts_with(&staging.root))
+        {
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(())
+    }
+}
+
+impl Write for Incoming {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
