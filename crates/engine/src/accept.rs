@@ -161,24 +161,15 @@ impl Upload {
         };
         let (staged, size_bytes) = (object(of, "input"), incoming.bytes());
         tokio::task::block_in_place(|| incoming.publish(engine.staging(), &staged))?;
-        let inserted = engine.insert(
-            of,
-            &caller,
-            &new,
-            &staged,
-            Input {
-                file_name: new.file_name.clone(),
-                size_bytes,
-                sha256: hex(&hash.finalize()),
-                file,
-            },
-        );
-        let inserted = inserted.await;
-        if inserted.is_err() {
-            engine.staging().remove(&staged);
-        }
+        let input = Input {
+            file_name: new.file_name.clone(),
+            size_bytes,
+            sha256: hex(&hash.finalize()),
+            file,
+        };
+        let job = engine.insert(of, &caller, &new, &staged, input).await?;
         engine.submitted().notify_one();
-        inserted
+        Ok(job)
     }
 }
 
@@ -202,10 +193,27 @@ impl Engine {
             submitted_at: self.clock().now(),
         };
         let mut tx = self.store().begin().await?;
-        let job = tx.insert_job(of.tenant, &job).await?;
+        let job = tx
+            .insert_job(of.tenant, &job)
+            .await
+            .inspect_err(|_| self.staging().remove(staged))?;
+        // A commit that fails may have happened all the same, so from here on the file stays; a sweep finds it if not.
         tx.commit().await?;
         self.faults().pass("accept.inserted").await?;
         Ok(job)
+    }
+
+    /// Removes what uploads left behind whose process died: parts of files, and files of which no job knows. To be called
+    /// only where no other process uses the staging area.
+    pub async fn sweep(&self) -> Result<()> {
+        self.staging().sweep()?;
+        let mut connection = self.store().read().await?;
+        for of in self.staging().list_jobs()? {
+            if connection.get_job::<Input>(of.tenant, of.id).await?.is_none() {
+                self.staging().remove(&object(of, "input"));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -66,6 +66,11 @@ impl Engine {
         &self.inner.faults
     }
 
+    /// Whether a fault that is planned for this point has not happened yet.
+    pub fn is_passing(&self, point: &str) -> bool {
+        self.inner.faults.is_planned(point)
+    }
+
     /// What is refused for its size.
     pub fn limits(&self) -> &Limits {
         &self.inner.limits

@@ -85,6 +85,11 @@ impl Faults {
         faults.get(point).is_some_and(|(passes, _)| *passes == 0)
     }
 
+    /// Whether something is still to happen at the point.
+    pub(crate) fn is_planned(&self, point: &str) -> bool {
+        self.0.lock().expect("no one panics with the lock").contains_key(point)
+    }
+
     fn due(&self, point: &str) -> Option<Fault> {
         let mut faults = self.0.lock().expect("no one panics with the lock");
         let (passes, _) = faults.get_mut(point)?;

@@ -5,6 +5,8 @@
 //! is being written lies under `incoming` and goes when its writer goes, or at the next start.
 
 use crate::error::Result;
+use muster_core::id::Tenant;
+use muster_store::JobRef;
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -57,15 +59,34 @@ impl Staging {
     /// Removes an object. One that is not there is removed already.
     pub(crate) fn remove(&self, name: &str) {
         let path = self.root.join(name);
-        if let Err(error) = fs::remove_file(&path)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::warn!(%error, object = name, "an object of the staging area could not be removed");
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(%error, object = name, "an object of the staging area could not be removed");
+            }
+            // The folder of the job goes with its last object.
+            _ => drop(path.parent().map(fs::remove_dir)),
         }
     }
 
-    /// Removes what a process that is gone left unfinished. To be called only where no other process writes here.
-    pub fn sweep(&self) -> Result<()> {
+    /// The jobs that have objects here.
+    pub(crate) fn list_jobs(&self) -> Result<Vec<JobRef>> {
+        let mut jobs = Vec::new();
+        for tenant in subfolders(&self.root.join("jobs"))? {
+            for job in subfolders(&tenant)? {
+                let name = |path: &Path| path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
+                let number = name(&tenant).and_then(|name| name.parse().ok());
+                let id = name(&job).and_then(|name| name.parse().ok());
+                jobs.extend(number.zip(id).map(|(number, id)| JobRef {
+                    tenant: Tenant(number),
+                    id,
+                }));
+            }
+        }
+        Ok(jobs)
+    }
+
+    /// Removes what is being written. To be called only where no other process writes here.
+    pub(crate) fn sweep(&self) -> Result<()> {
         for entry in fs::read_dir(self.root.join("incoming"))? {
             let path = entry?.path();
             fs::remove_file(path)?;
@@ -81,6 +102,13 @@ impl Staging {
     /// Where workers keep the files by whose locks others know that they live.
     pub(crate) fn workers(&self) -> PathBuf {
         self.root.join("workers")
+    }
+}
+
+fn subfolders(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        entries => entries?.map(|entry| Ok(entry?.path())).collect(),
     }
 }
 

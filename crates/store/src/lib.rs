@@ -95,7 +95,7 @@ impl Store {
     pub async fn ping(&self) -> Result<()> {
         self.read()
             .await?
-            .query_one("SELECT 1", &[], |row| row.int(0))
+            .query_one("SELECT CAST(1 AS BIGINT)", &[], |row| row.int(0))
             .await
             .map(drop)
     }

@@ -29,7 +29,7 @@ impl Connection {
         fields: &FieldSet,
     ) -> Result<Vec<LoadedUser>> {
         let sql =
-            format!("SELECT 0, {COLUMNS} FROM users AS u WHERE u.tenant = $1 AND u.id > $2 ORDER BY u.id LIMIT $3");
+            format!("SELECT u.id, {COLUMNS} FROM users AS u WHERE u.tenant = $1 AND u.id > $2 ORDER BY u.id LIMIT $3");
         self.query(&sql, params![tenant.0, after.0, i64::from(limit)], |row| {
             loaded(row, fields)
         })

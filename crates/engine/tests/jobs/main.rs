@@ -1,0 +1,6 @@
+//! Jobs from their bytes to their end, on both databases, one step at a time.
+
+mod apply;
+mod crash;
+mod harness;
+mod together;
