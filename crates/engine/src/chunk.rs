@@ -10,10 +10,10 @@ use muster_core::id::{Tenant, UserId};
 use muster_core::job::Counts;
 use muster_core::outcome::{Outcome, Reason, Status};
 use muster_core::plan::{EditPatch, Key, Plan, Row, Rules, plan};
-use muster_core::user::{Change, User};
+use muster_core::user::{Change, User, changes_to_stored};
 use muster_core::value::Value;
-use muster_store::{Connection, NewChangeSet, Reserved, Transaction, UserKey};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use muster_store::{Connection, NewChangeSet, Reserved, Transaction, UserKey, UserRow};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Rows to be applied together.
 #[derive(Clone, Debug)]
@@ -36,10 +36,11 @@ pub(crate) struct PlannedChunk {
     pub to: u64,
     pub counts: Counts,
     pub outcomes: Vec<Outcome>,
-    pub created: Vec<User>,
-    /// Users as they will be, and the version that they must still have.
-    pub updated: Vec<(User, i64)>,
+    pub created: Vec<UserRow>,
+    pub updated: Vec<UserRow>,
     pub sets: Vec<NewChangeSet>,
+    /// The fields that the change sets touch.
+    pub touched: BTreeSet<FieldNumber>,
     /// Keys that users hold afterwards and did not before, in the order in which the database keeps them.
     pub claims: BTreeMap<UserKey, UserId>,
     /// Keys that users held before and do not afterwards.
@@ -239,15 +240,16 @@ impl Planner {
             self.planned.counts.add(outcome.status);
             self.planned.outcomes.push(outcome);
         }
-        for Working { user, stored } in self.users {
+        for Working { user, stored } in &self.users {
+            let row = || UserRow::new(user, *stored, rules.fields);
             match stored {
-                0 => self.planned.created.push(user),
-                stored if user.version > stored => self.planned.updated.push((user, stored)),
+                0 => self.planned.created.push(row()),
+                stored if user.version > *stored => self.planned.updated.push(row()),
                 _ => {}
             }
         }
         // In order of id, as the database keeps them; the new ones are in order already.
-        self.planned.updated.sort_unstable_by_key(|(user, _)| user.id);
+        self.planned.updated.sort_unstable_by_key(|user| user.id);
         self.planned
     }
 
@@ -274,7 +276,7 @@ impl Planner {
         match (decided, user) {
             (Plan::Reject(error), _) => outcome(Status::Failed, id, Some(error)),
             (Plan::Unchanged, _) => outcome(Status::Unchanged, id, None),
-            (Plan::Update(changes), Some(index)) => match self.change(index, row, changes) {
+            (Plan::Update(changes), Some(index)) => match self.change(index, row, &changes, rules) {
                 Ok(id) => outcome(Status::Updated, Some(id), None),
                 Err(error) => outcome(Status::Failed, id, Some(error)),
             },
@@ -282,7 +284,7 @@ impl Planner {
                 let blank = User::blank(UserId(-1 - self.made.len() as i64), self.now);
                 let index = self.users.len();
                 self.users.push(Working { user: blank, stored: 0 });
-                match self.change(index, row, changes) {
+                match self.change(index, row, &changes, rules) {
                     Ok(id) => {
                         self.made.extend(key.map(|key| (key, index)));
                         outcome(Status::Created, Some(id), None)
@@ -297,7 +299,7 @@ impl Planner {
     }
 
     /// Applies a change set, taking and giving up the keys that go with it.
-    fn change(&mut self, index: usize, row: &Row, changes: Vec<Change>) -> Result<UserId, RowError> {
+    fn change(&mut self, index: usize, row: &Row, changes: &[Change], rules: &Rules<'_>) -> Result<UserId, RowError> {
         let Working { user, .. } = &mut self.users[index];
         if let Some(change) = changes.iter().find(|change| change.field == FieldNumber::EMAIL) {
             let key = |value: &Option<Value>| match value {
@@ -325,12 +327,14 @@ impl Planner {
                 }
             }
         }
-        user.apply(&changes, self.now);
+        user.apply(changes, self.now);
+        self.planned.touched.extend(changes.iter().map(|change| change.field));
+        let data = changes_to_stored(changes, rules.fields);
         self.planned.sets.push(NewChangeSet {
             user: user.id,
             version: user.version,
             line: row.line,
-            changes,
+            data,
         });
         Ok(user.id)
     }

@@ -2,7 +2,6 @@
 
 use crate::chunk::PlannedChunk;
 use crate::error::Result;
-use muster_core::field::FieldSet;
 use muster_core::id::Tenant;
 use muster_store::{NewCommit, Transaction};
 
@@ -13,16 +12,16 @@ pub(crate) async fn write(
     tenant: Tenant,
     planned: &PlannedChunk,
     commit: &NewCommit<'_>,
-    fields: &FieldSet,
 ) -> Result<bool> {
-    if !tx.update_users(tenant, &planned.updated, fields).await? {
+    if !tx.update_users(tenant, &planned.updated).await? {
         return Ok(false);
     }
     tx.release_keys(tenant, &planned.releases).await?;
     if !tx.claim_keys(tenant, &planned.claims).await? {
         return Ok(false);
     }
-    tx.insert_users(tenant, &planned.created, fields).await?;
-    tx.insert_changes(tenant, commit, &planned.sets, fields).await?;
+    tx.insert_users(tenant, &planned.created).await?;
+    tx.insert_changes(tenant, commit, &planned.sets, &planned.touched)
+        .await?;
     Ok(true)
 }

@@ -145,7 +145,6 @@ struct Applying {
 /// A chunk that was planned ahead, and the reader behind it.
 struct Ahead {
     reader: ChunkReader,
-    fields: FieldSet,
     planned: Option<(Chunk, PlannedChunk)>,
 }
 
@@ -271,11 +270,7 @@ impl Run {
                 self.plan_ahead(reader).await?
             }
         };
-        let Ahead {
-            reader,
-            fields,
-            planned,
-        } = ahead;
+        let Ahead { reader, planned } = ahead;
         let Some((chunk, planned)) = planned else {
             return Err(EngineError::Damaged(format!(
                 "{} ends before its length",
@@ -286,7 +281,7 @@ impl Run {
         self.spawn_ahead(reader);
 
         let begun = self.engine.clock().moment();
-        let mut outcome = self.commit(planned, &fields).await?;
+        let mut outcome = self.commit(planned).await?;
         if matches!(outcome, Committed::Moved) {
             outcome = self.commit_locked(&chunk).await?;
         }
@@ -377,27 +372,21 @@ impl Run {
         let now = self.engine.clock().now();
         let mut planned = plan_chunk(chunk, self.job.tenant, &rules, now, Source::Locked(&mut tx)).await?;
         planned.give_ids(reserved);
-        self.write(tx, reserved.commit, planned, &fields).await
+        self.write(tx, reserved.commit, planned).await
     }
 
-    async fn commit(&self, mut planned: PlannedChunk, fields: &FieldSet) -> Result<Committed> {
+    async fn commit(&self, mut planned: PlannedChunk) -> Result<Committed> {
         let (tx, reserved) = self
             .engine
             .store()
             .begin_commit(self.job.tenant, planned.created.len())
             .await?;
         planned.give_ids(reserved);
-        self.write(tx, reserved.commit, planned, fields).await
+        self.write(tx, reserved.commit, planned).await
     }
 
     /// Writes a planned chunk: job, users, keys, changes and outcomes together, or nothing.
-    async fn write(
-        &self,
-        mut tx: muster_store::Transaction,
-        commit: i64,
-        planned: PlannedChunk,
-        fields: &FieldSet,
-    ) -> Result<Committed> {
+    async fn write(&self, mut tx: muster_store::Transaction, commit: i64, planned: PlannedChunk) -> Result<Committed> {
         let (of, tenant) = (reference(&self.job), self.job.tenant);
         let progress = Progress {
             from: planned.from,
@@ -407,7 +396,7 @@ impl Run {
         let Some((cancel, pause)) = tx.advance_job(of, self.job.attempt, &progress).await? else {
             return Ok(Committed::Lost);
         };
-        if !crate::commit::write(&mut tx, tenant, &planned, &self.new_commit(commit), fields).await? {
+        if !crate::commit::write(&mut tx, tenant, &planned, &self.new_commit(commit)).await? {
             return Ok(Committed::Moved);
         }
         let outcomes = frames::encode(&planned.outcomes)?;
@@ -506,11 +495,7 @@ impl Planning {
         let fields = self.engine.fields(self.job.tenant).await?;
         let chunk = tokio::task::block_in_place(|| reader.next(self.chunk_rows))?;
         let Some(chunk) = chunk else {
-            return Ok(Ahead {
-                reader,
-                fields,
-                planned: None,
-            });
+            return Ok(Ahead { reader, planned: None });
         };
         let rules = rules(&self.job, &fields, &self.columns);
         let mut connection = self.engine.store().read().await?;
@@ -518,7 +503,6 @@ impl Planning {
         let planned = plan_chunk(&chunk, self.job.tenant, &rules, now, Source::Snapshot(&mut connection)).await?;
         Ok(Ahead {
             reader,
-            fields,
             planned: Some((chunk, planned)),
         })
     }

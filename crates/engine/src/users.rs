@@ -14,10 +14,10 @@ use muster_core::id::UserId;
 use muster_core::job::{JobKind, Overdraft};
 use muster_core::plan::{Edit, Key, Row, Rules};
 use muster_core::scope::Scope;
-use muster_core::user::{Change, Operator, User};
+use muster_core::user::{Change, Operator, User, changes_to_stored};
 use muster_core::value::Value;
 use muster_core::{Code, Error, Patch};
-use muster_store::{NewChangeSet, NewCommit};
+use muster_store::{NewChangeSet, NewCommit, UserRow};
 use serde_json::Value as Json;
 
 /// What somebody wants to change about a user.
@@ -131,12 +131,12 @@ impl Engine {
                 job: None,
                 actor: &caller.actor,
             };
-            if !commit::write(&mut tx, caller.tenant, &planned, &commit, &fields).await? {
+            if !commit::write(&mut tx, caller.tenant, &planned, &commit).await? {
                 // Somebody took the email in this moment; the next plan sees them.
                 continue;
             }
+            let user = tx.get_user(caller.tenant, id, &fields).await?.unwrap_or(held);
             tx.commit().await?;
-            let user = planned.updated.into_iter().next().map_or(held, |(user, _)| user);
             return Ok((user, fields));
         }
     }
@@ -167,20 +167,22 @@ impl Engine {
         planned
             .releases
             .extend(user.email.as_deref().map(|email| (email_user_key(email), id)));
+        let data = changes_to_stored(&changes, &fields);
         planned.sets.push(NewChangeSet {
             user: id,
             version: user.version,
             line: 0,
-            changes,
+            data,
         });
-        planned.updated.push((user, version));
+        planned.touched.insert(FieldNumber::DELETED);
+        planned.updated.push(UserRow::new(&user, version, &fields));
         let commit = NewCommit {
             id: reserved.commit,
             at: now,
             job: None,
             actor: &caller.actor,
         };
-        commit::write(&mut tx, caller.tenant, &planned, &commit, &fields).await?;
+        commit::write(&mut tx, caller.tenant, &planned, &commit).await?;
         Ok(tx.commit().await?)
     }
 }

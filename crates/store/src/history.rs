@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use muster_core::actor::Actor;
 use muster_core::field::{FieldNumber, FieldSet};
 use muster_core::id::{JobId, Tenant, UserId};
-use muster_core::user::{Change, changes_from_stored, changes_to_stored};
+use muster_core::user::{Change, changes_from_stored};
 use std::collections::BTreeSet;
 
 /// How many changes one commit can hold: changes of commit `n` have the numbers from `n * COMMIT_SPAN`.
@@ -36,8 +36,9 @@ pub struct NewChangeSet {
     pub version: i64,
     /// The line of the input that said so; 0 where it has none.
     pub line: u64,
-    /// What changed.
-    pub changes: Vec<Change>,
+    /// What changed, as [`changes_to_stored`](muster_core::user::changes_to_stored) writes it. Written while planning, so
+    /// that committing has less to do.
+    pub data: String,
 }
 
 /// When, by whom and why changes were made.
@@ -86,13 +87,13 @@ pub struct HistoryFilter {
 }
 
 impl Transaction {
-    /// Records a commit and its change sets.
+    /// Records a commit, its change sets, and the fields that they touch.
     pub async fn insert_changes(
         &mut self,
         tenant: Tenant,
         commit: &NewCommit<'_>,
         sets: &[NewChangeSet],
-        fields: &FieldSet,
+        touched: &BTreeSet<FieldNumber>,
     ) -> Result<()> {
         if sets.is_empty() {
             return Ok(());
@@ -111,15 +112,10 @@ impl Transaction {
         )
         .await?;
 
-        let touched: BTreeSet<i64> = sets
-            .iter()
-            .flat_map(|set| &set.changes)
-            .map(|change| i64::from(change.field.0))
-            .collect();
         self.execute_rows(
             "INSERT INTO commit_fields (tenant, field, commit_id) SELECT $1, r.field, $2 FROM {rows} AS r",
             params![tenant.0, commit.id],
-            &Rows::new().int("field", touched.into_iter().collect()),
+            &Rows::new().int("field", touched.iter().map(|field| i64::from(field.0)).collect()),
         )
         .await?;
 
@@ -129,10 +125,7 @@ impl Transaction {
             .int("user_id", sets.iter().map(|set| set.user.0).collect())
             .int("version", sets.iter().map(|set| set.version).collect())
             .int("line", sets.iter().map(|set| set.line as i64).collect())
-            .text(
-                "data",
-                sets.iter().map(|set| changes_to_stored(&set.changes, fields)).collect(),
-            );
+            .text("data", sets.iter().map(|set| set.data.clone()).collect());
         let sql = "INSERT INTO changes (tenant, seq, user_id, version, line, data)
                    SELECT $1, r.seq, r.user_id, r.version, r.line, r.data FROM {rows} AS r";
         self.execute_rows(sql, params![tenant.0], &rows).await.map(drop)

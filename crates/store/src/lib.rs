@@ -30,7 +30,7 @@ pub use error::{Result, StoreError};
 pub use history::{ChangeSet, CommitInfo, HistoryFilter, NewChangeSet, NewCommit};
 pub use jobs::{Claim, EndOfJob, Job, JobFilter, JobRef, LEASE_SECONDS, NewJob, Prepared, Progress};
 pub use keys::{ApiKey, NewApiKey};
-pub use users::{LoadedUser, Reserved, UserKey};
+pub use users::{LoadedUser, Reserved, UserKey, UserRow};
 pub use verify::Link;
 
 use dialect::Dialect;

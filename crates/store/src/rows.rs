@@ -100,7 +100,13 @@ impl Rows {
 
     /// The statement for one row at a time; the row's parameters begin at `$first`, in the order of the columns.
     pub(crate) fn expand_row(&self, sql: &str, first: usize) -> String {
-        let sql = sql.replace("FROM {rows} AS r", "");
+        // `VALUES` instead of `SELECT`: SQLite then knows that it is one row, and keeps no journal for the statement.
+        let sql = match sql.split_once("FROM {rows} AS r") {
+            Some((insert, rest)) if insert.starts_with("INSERT") => {
+                format!("{}){rest}", insert.replacen("SELECT", "VALUES (", 1))
+            }
+            _ => sql.replace("FROM {rows} AS r", ""),
+        };
         let mut parts = sql.split("r.");
         let mut expanded = parts.next().unwrap_or_default().to_owned();
         for part in parts {
@@ -195,6 +201,11 @@ mod tests {
         assert_eq!(
             rows.expand_row(sql, 2),
             "UPDATE users SET email = $3  WHERE users.tenant = $1 AND users.id = $2"
+        );
+        let sql = "INSERT INTO users (tenant, id) SELECT $1, r.id FROM {rows} AS r ON CONFLICT DO NOTHING";
+        assert_eq!(
+            rows.expand_row(sql, 2),
+            "INSERT INTO users (tenant, id) VALUES ( $1, $2 ) ON CONFLICT DO NOTHING"
         );
         assert_eq!(rows.to_json(), r#"[[1,"a\"b"]]"#);
     }

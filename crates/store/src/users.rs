@@ -27,6 +27,38 @@ pub struct LoadedUser {
     pub user: User,
 }
 
+/// A user as written: with the values in their stored form, made while planning so that committing has less to do.
+#[derive(Clone, Debug)]
+pub struct UserRow {
+    /// The id.
+    pub id: UserId,
+    /// The version.
+    pub version: i64,
+    /// The version that must be replaced; 0 for a user who is not there yet.
+    pub planned: i64,
+    email: Option<String>,
+    deleted: bool,
+    field_values: String,
+    created_at: i64,
+    updated_at: i64,
+}
+
+impl UserRow {
+    /// The row of a user, to be written over this version.
+    pub fn new(user: &User, planned: i64, fields: &FieldSet) -> Self {
+        Self {
+            id: user.id,
+            version: user.version,
+            planned,
+            email: user.email.clone(),
+            deleted: user.deleted,
+            field_values: user.values.to_stored(fields),
+            created_at: user.created_at.as_microsecond(),
+            updated_at: user.updated_at.as_microsecond(),
+        }
+    }
+}
+
 /// Numbers that nobody else has or will get.
 #[derive(Clone, Copy, Debug)]
 pub struct Reserved {
@@ -169,6 +201,8 @@ impl Store {
         let mut tx = self.begin().await?;
         let reserved = tx.reserve(tenant, new_users).await?;
         if !self.dialect().single_writer() {
+            // Not waited for: whatever uses these numbers is durable only after this is.
+            tx.batch("SET LOCAL synchronous_commit = off").await?;
             tx.commit().await?;
             tx = self.begin().await?;
         }
@@ -199,7 +233,7 @@ impl Transaction {
     /// Takes keys for users. Says whether all were free; where one was not, the transaction is to be given up.
     pub async fn claim_keys(&mut self, tenant: Tenant, claims: &BTreeMap<UserKey, UserId>) -> Result<bool> {
         let sql = "INSERT INTO user_keys (tenant, field, key, user_id)
-                   SELECT $1, r.field, r.key, r.user_id FROM {rows} AS r WHERE TRUE ON CONFLICT DO NOTHING";
+                   SELECT $1, r.field, r.key, r.user_id FROM {rows} AS r ON CONFLICT DO NOTHING";
         let taken = self.execute_rows(sql, params![tenant.0], &claim_rows(claims)).await?;
         Ok(taken == claims.len() as u64)
     }
@@ -214,22 +248,19 @@ impl Transaction {
     }
 
     /// Adds users.
-    pub async fn insert_users(&mut self, tenant: Tenant, users: &[User], fields: &FieldSet) -> Result<()> {
+    pub async fn insert_users(&mut self, tenant: Tenant, users: &[UserRow]) -> Result<()> {
         let sql = "INSERT INTO users (tenant, id, version, email, deleted, field_values, created_at, updated_at)
                    SELECT $1, r.id, r.version, r.email, r.deleted, r.field_values, r.created_at, r.updated_at
                    FROM {rows} AS r";
-        let rows = user_rows(users.iter(), fields).int(
-            "created_at",
-            users.iter().map(|user| user.created_at.as_microsecond()).collect(),
-        );
+        let rows = user_rows(users).int("created_at", users.iter().map(|user| user.created_at).collect());
         self.execute_rows(sql, params![tenant.0], &rows).await.map(drop)
     }
 
     /// Writes users who exist, each only over the version that was planned. Says whether all still had it; where one had
     /// not, the transaction is to be given up.
-    pub async fn update_users(&mut self, tenant: Tenant, users: &[(User, i64)], fields: &FieldSet) -> Result<bool> {
+    pub async fn update_users(&mut self, tenant: Tenant, users: &[UserRow]) -> Result<bool> {
         if !self.dialect().single_writer() {
-            let ids = Rows::new().int("id", users.iter().map(|(user, _)| user.id.0).collect());
+            let ids = Rows::new().int("id", users.iter().map(|user| user.id.0).collect());
             let lock = self.dialect().lock("u", "u.id");
             let sql = format!("SELECT 1 FROM {{rows}} AS r JOIN users AS u ON u.tenant = $1 AND u.id = r.id {lock}");
             self.query_rows(&sql, params![tenant.0], &ids, |_| Ok(())).await?;
@@ -237,8 +268,7 @@ impl Transaction {
         let sql = "UPDATE users SET version = r.version, email = r.email, deleted = r.deleted,
                    field_values = r.field_values, updated_at = r.updated_at
                    FROM {rows} AS r WHERE users.tenant = $1 AND users.id = r.id AND users.version = r.planned";
-        let rows = user_rows(users.iter().map(|(user, _)| user), fields)
-            .int("planned", users.iter().map(|(_, planned)| *planned).collect());
+        let rows = user_rows(users).int("planned", users.iter().map(|user| user.planned).collect());
         Ok(self.execute_rows(sql, params![tenant.0], &rows).await? == users.len() as u64)
     }
 }
@@ -250,18 +280,15 @@ fn claim_rows(claims: &BTreeMap<UserKey, UserId>) -> Rows {
         .int("user_id", claims.values().map(|user| user.0).collect())
 }
 
-fn user_rows<'a>(users: impl Iterator<Item = &'a User> + Clone, fields: &FieldSet) -> Rows {
+fn user_rows(users: &[UserRow]) -> Rows {
     Rows::new()
-        .int("id", users.clone().map(|user| user.id.0).collect())
-        .int("version", users.clone().map(|user| user.version).collect())
-        .opt_text("email", users.clone().map(|user| user.email.clone()).collect())
-        .bool("deleted", users.clone().map(|user| user.deleted).collect())
+        .int("id", users.iter().map(|user| user.id.0).collect())
+        .int("version", users.iter().map(|user| user.version).collect())
+        .opt_text("email", users.iter().map(|user| user.email.clone()).collect())
+        .bool("deleted", users.iter().map(|user| user.deleted).collect())
         .json(
             "field_values",
-            users.clone().map(|user| user.values.to_stored(fields)).collect(),
+            users.iter().map(|user| user.field_values.clone()).collect(),
         )
-        .int(
-            "updated_at",
-            users.map(|user| user.updated_at.as_microsecond()).collect(),
-        )
+        .int("updated_at", users.iter().map(|user| user.updated_at).collect())
 }
