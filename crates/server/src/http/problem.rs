@@ -81,7 +81,11 @@ pub struct Problems;
 
 impl IntoResponses for Problems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let content = || ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+        let content = || {
+            ContentBuilder::new()
+                .schema(Some(Ref::from_schema_name("Problem")))
+                .build()
+        };
         let says = |what: &str| {
             let response = ResponseBuilder::new().description(what);
             RefOr::T(response.content("application/problem+json", content()).build())

@@ -111,7 +111,9 @@ async fn bulk_update(State(app): State<App>, Auth(caller): Auth, request: Reques
         kind_option: None,
     };
     check_form(&request)?;
-    let job = Description::new(door, new).receive(&app.engine, &caller, request).await?;
+    let job = Description::new(door, new)
+        .receive(&app.engine, &caller, request)
+        .await?;
     Ok(Json(Queued {
         status: "success",
         message: "Bulk update user process is queued",
@@ -124,7 +126,10 @@ async fn bulk_update(State(app): State<App>, Auth(caller): Auth, request: Reques
 
 fn set_log_name(new: &mut NewJob, name: &str, text: &str) -> Result<(), Error> {
     if name != "log_name" {
-        return Err(invalid_option(name, format!("there is no part \"{}\" here", excerpt(name))));
+        return Err(invalid_option(
+            name,
+            format!("there is no part \"{}\" here", excerpt(name)),
+        ));
     }
     text.clone_into(&mut new.name);
     Ok(())

@@ -45,7 +45,10 @@ impl Description {
     /// Takes one option. Refuses with `invalid_option`.
     pub fn set(&mut self, name: &str, text: &str) -> Result<(), Error> {
         if !self.given.insert(name.to_owned()) {
-            return Err(invalid_option(name, format!("{} is given more than once", excerpt(name))));
+            return Err(invalid_option(
+                name,
+                format!("{} is given more than once", excerpt(name)),
+            ));
         }
         (self.door.set)(&mut self.new, name, text)
     }
@@ -116,7 +119,11 @@ impl Description {
             None => Ok(()),
             Some(_) => Err(Failure::new(
                 Code::NoFile,
-                format!("The file must be the part {}, not {}.", self.door.file_part, excerpt(name)),
+                format!(
+                    "The file must be the part {}, not {}.",
+                    self.door.file_part,
+                    excerpt(name)
+                ),
             )),
         }
     }
@@ -168,7 +175,10 @@ fn malformed(error: MultipartError) -> Failure {
 }
 
 fn header(headers: &HeaderMap, name: axum::http::HeaderName) -> &str {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
 }
 
 /// Whether the body is a form.
@@ -179,7 +189,10 @@ pub fn is_form(headers: &HeaderMap) -> bool {
 
 /// The charset that a content type names.
 fn charset(content_type: &str) -> Option<String> {
-    let mut parameters = content_type.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+    let mut parameters = content_type
+        .split(';')
+        .skip(1)
+        .filter_map(|parameter| parameter.split_once('='));
     let (_, charset) = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))?;
     Some(charset.trim().trim_matches('"').to_owned())
 }

@@ -7,7 +7,10 @@ use utoipa::openapi::{ObjectBuilder, Type, schema::Object};
 
 fn words<T: Copy>(all: &[T], as_str: fn(T) -> &'static str) -> Object {
     let words = all.iter().map(|word| as_str(*word));
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).build()
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(words))
+        .build()
 }
 
 /// The kinds of jobs.
@@ -29,8 +32,17 @@ pub fn scope() -> Object {
 pub fn field_type() -> Object {
     use FieldType as T;
     let all = [
-        T::Text, T::LongText, T::Integer, T::Decimal, T::Currency, T::Boolean, T::Date, T::Datetime, T::Select,
-        T::MultiSelect, T::Json,
+        T::Text,
+        T::LongText,
+        T::Integer,
+        T::Decimal,
+        T::Currency,
+        T::Boolean,
+        T::Date,
+        T::Datetime,
+        T::Select,
+        T::MultiSelect,
+        T::Json,
     ];
     words(&all, FieldType::as_str)
 }

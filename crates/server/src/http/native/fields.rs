@@ -11,8 +11,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::IntoResponse;
-use muster_core::field::{Field, FieldType, NewField, Rules, SelectOption, key_from_name};
 use muster_core::error::excerpt;
+use muster_core::field::{Field, FieldType, NewField, Rules, SelectOption, key_from_name};
 use muster_core::id::FieldId;
 use muster_core::number::{parse_decimal, parse_integer};
 use muster_core::value::Value;
@@ -85,7 +85,9 @@ impl From<Field> for FieldBody {
             key: field.key,
             name: field.name,
             kind: field.kind,
-            options: options.map(|SelectOption { key, name }| OptionBody { key, name }).collect(),
+            options: options
+                .map(|SelectOption { key, name }| OptionBody { key, name })
+                .collect(),
             min: bound(field.rules.min),
             max: bound(field.rules.max),
             max_length: field.rules.max_length,

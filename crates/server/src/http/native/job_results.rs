@@ -173,11 +173,7 @@ async fn get_errors(
     responses((status = 200, description = "The file.", content_type = "application/octet-stream", body = [u8]), Problems),
     security(("key" = ["jobs:read", "users:read"])),
 )]
-async fn get_file(
-    State(app): State<App>,
-    Auth(caller): Auth,
-    Id(id): Id<JobId>,
-) -> Result<impl IntoResponse, Failure> {
+async fn get_file(State(app): State<App>, Auth(caller): Auth, Id(id): Id<JobId>) -> Result<impl IntoResponse, Failure> {
     let (job, file) = app.engine.open_job_file(&caller, id).await?;
     let headers = [
         (CONTENT_TYPE, content_type(&job)),
@@ -186,7 +182,10 @@ async fn get_file(
         (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
     ];
     let file = tokio::fs::File::from_std(file.into_inner());
-    Ok((headers, Body::from_stream(ReaderStream::with_capacity(file, BLOCK_BYTES))))
+    Ok((
+        headers,
+        Body::from_stream(ReaderStream::with_capacity(file, BLOCK_BYTES)),
+    ))
 }
 
 fn content_type(job: &Job) -> String {

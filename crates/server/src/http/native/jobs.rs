@@ -63,7 +63,11 @@ async fn submit_job(
     }
     let job = description.receive(&app.engine, &caller, request).await?;
     let location = [(LOCATION, format!("/v1/jobs/{}", job.id))];
-    Ok((StatusCode::ACCEPTED, location, Json(JobBody::from(app.engine.view(job)))))
+    Ok((
+        StatusCode::ACCEPTED,
+        location,
+        Json(JobBody::from(app.engine.view(job))),
+    ))
 }
 
 /// Which jobs are listed.
@@ -165,11 +169,7 @@ async fn get_job(
     responses((status = 200, description = "The job.", body = JobBody), Problems),
     security(("key" = ["jobs:write", "bulk:update"]), ("key" = ["jobs:write", "bulk:import"])),
 )]
-async fn cancel_job(
-    State(app): State<App>,
-    Auth(caller): Auth,
-    Id(id): Id<JobId>,
-) -> Result<Json<JobBody>, Failure> {
+async fn cancel_job(State(app): State<App>, Auth(caller): Auth, Id(id): Id<JobId>) -> Result<Json<JobBody>, Failure> {
     Ok(Json(app.engine.cancel_job(&caller, id).await?.into()))
 }
 
@@ -182,11 +182,7 @@ async fn cancel_job(
     responses((status = 200, description = "The job.", body = JobBody), Problems),
     security(("key" = ["jobs:write", "bulk:update"]), ("key" = ["jobs:write", "bulk:import"])),
 )]
-async fn pause_job(
-    State(app): State<App>,
-    Auth(caller): Auth,
-    Id(id): Id<JobId>,
-) -> Result<Json<JobBody>, Failure> {
+async fn pause_job(State(app): State<App>, Auth(caller): Auth, Id(id): Id<JobId>) -> Result<Json<JobBody>, Failure> {
     Ok(Json(app.engine.pause_job(&caller, id).await?.into()))
 }
 
@@ -199,10 +195,6 @@ async fn pause_job(
     responses((status = 200, description = "The job.", body = JobBody), Problems),
     security(("key" = ["jobs:write", "bulk:update"]), ("key" = ["jobs:write", "bulk:import"])),
 )]
-async fn resume_job(
-    State(app): State<App>,
-    Auth(caller): Auth,
-    Id(id): Id<JobId>,
-) -> Result<Json<JobBody>, Failure> {
+async fn resume_job(State(app): State<App>, Auth(caller): Auth, Id(id): Id<JobId>) -> Result<Json<JobBody>, Failure> {
     Ok(Json(app.engine.resume_job(&caller, id).await?.into()))
 }

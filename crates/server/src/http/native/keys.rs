@@ -139,11 +139,7 @@ async fn create_key(
     responses((status = 204, description = "The key is revoked."), Problems),
     security(("key" = ["keys:write"])),
 )]
-async fn revoke_key(
-    State(app): State<App>,
-    Auth(caller): Auth,
-    Id(id): Id<KeyId>,
-) -> Result<StatusCode, Failure> {
+async fn revoke_key(State(app): State<App>, Auth(caller): Auth, Id(id): Id<KeyId>) -> Result<StatusCode, Failure> {
     app.engine.withdraw_key(&caller, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
