@@ -59,6 +59,8 @@ pub async fn with(options: Options, test: impl AsyncFn(&App)) {
 
 impl App {
     async fn start(url: Option<&str>, options: Options) -> Self {
+        // The client wants to have one although nothing here is encrypted; another test may have been first.
+        let _ = rustls::crypto::ring::default_provider().install_default().is_ok();
         let folder = tempfile::tempdir().unwrap();
         let store = testing::open(url, folder.path());
         store.migrate().await.unwrap();
