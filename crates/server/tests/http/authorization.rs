@@ -1,0 +1,206 @@
+//! Cases that are made of the OpenAPI document, so that no operation can be forgotten.
+
+use crate::App;
+use crate::app::{json_of, without};
+use crate::on_every_database;
+use muster_core::scope::Scope;
+use reqwest::multipart::{Form, Part};
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// An operation as the document has it.
+struct Operation {
+    method: Method,
+    path: String,
+    /// The scopes that it needs, by its first alternative.
+    scopes: Vec<Scope>,
+    body: Value,
+}
+
+fn operations() -> Vec<Operation> {
+    let document = muster_server::http::openapi().to_json().unwrap();
+    let document: Value = serde_json::from_str(&document).unwrap();
+    let mut operations = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let scopes = operation["security"][0]["key"]
+                .as_array()
+                .expect("every operation names its scopes");
+            operations.push(Operation {
+                method: method.to_uppercase().parse().unwrap(),
+                path: path.clone(),
+                scopes: scopes
+                    .iter()
+                    .map(|scope| scope.as_str().unwrap().parse().unwrap())
+                    .collect(),
+                body: operation["requestBody"]["content"].clone(),
+            });
+        }
+    }
+    operations
+}
+
+impl Operation {
+    fn name(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+
+    /// A request that would succeed with the right key and an id that exists.
+    fn request(&self, app: &App, id: &str) -> RequestBuilder {
+        let request = app.bare(self.method.clone(), &self.path.replace("{id}", id));
+        let example = |content: &str| self.body[content]["example"].clone();
+        match self
+            .body
+            .as_object()
+            .map(|contents| contents.keys().next().unwrap().as_str())
+        {
+            None => request,
+            Some("application/json") => request.json(&example("application/json")),
+            Some("text/csv") => request.body(example("text/csv").as_str().unwrap().to_owned()),
+            Some("multipart/form-data") => {
+                request.multipart(Form::new().part("data", Part::text("Email\nada@example.com\n").file_name("a.csv")))
+            }
+            Some(other) => panic!("a test must know how to send {other}"),
+        }
+    }
+}
+
+/// Objects of a community, by the beginning of the paths that take their ids.
+async fn objects(app: &App, key: &str) -> BTreeMap<&'static str, String> {
+    let send = |method, path: &str| app.bare(method, path).bearer_auth(key);
+    let (_, job) = json_of(send(Method::POST, "/v1/jobs?kind=import").body("Email\nada@example.com\n")).await;
+    let job = job["id"].as_str().unwrap().to_owned();
+    json_of(send(Method::GET, &format!("/v1/jobs/{job}?wait=60"))).await;
+    let first = async |path: &str| {
+        let (_, page) = json_of(send(Method::GET, path)).await;
+        page["data"][0]["id"].to_string().trim_matches('"').to_owned()
+    };
+    BTreeMap::from([
+        ("/v1/users/", first("/v1/users").await),
+        ("/v1/fields/", first("/v1/fields").await),
+        ("/v1/keys/", first("/v1/keys").await),
+        ("/v1/jobs/", job),
+    ])
+}
+
+/// The id to call a path with; none if it takes none.
+fn id_of<'a>(objects: &'a BTreeMap<&'static str, String>, path: &str) -> Option<&'a str> {
+    path.contains("{id}").then(|| {
+        let of = objects.iter().find(|(prefix, _)| path.starts_with(**prefix));
+        of.unwrap_or_else(|| panic!("a test must know an object for {path}"))
+            .1
+            .as_str()
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_operation_refuses_who_has_no_key() {
+    on_every_database(async |app| {
+        for operation in operations() {
+            for wrong in [
+                None,
+                Some("x".repeat(64)),
+                Some(app.key.replace(&app.key[30..], &"0".repeat(34))),
+            ] {
+                let request = operation.request(app, "1");
+                let response = wrong.iter().fold(request, |request, key| request.bearer_auth(key));
+                let response = response.send().await.unwrap();
+                assert_eq!(response.status(), 401, "{}", operation.name());
+                assert_eq!(response.headers()["www-authenticate"], "Bearer", "{}", operation.name());
+                assert!(response.headers().contains_key("x-request-id"), "{}", operation.name());
+                assert_eq!(response.json::<Value>().await.unwrap()["code"], "unauthorized");
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_operation_names_the_scope_that_a_key_lacks() {
+    on_every_database(async |app| {
+        let objects = objects(app, &app.key).await;
+        for operation in operations() {
+            assert!(!operation.scopes.is_empty(), "{} needs no scope", operation.name());
+            for lacking in &operation.scopes {
+                let others: Vec<Scope> = Scope::ALL.iter().copied().filter(|scope| scope != lacking).collect();
+                let key = app.make_key(&app.community, &others).await;
+                let id = id_of(&objects, &operation.path).unwrap_or_default();
+                let (status, body) = json_of(operation.request(app, id).bearer_auth(key)).await;
+                assert_eq!(
+                    (status.as_u16(), &body["code"]),
+                    (403, &json!("missing_scope")),
+                    "{}",
+                    operation.name()
+                );
+                assert!(
+                    body.to_string().contains(lacking.as_str()),
+                    "{}: {body}",
+                    operation.name()
+                );
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_operation_succeeds_with_just_the_scopes_that_it_names() {
+    on_every_database(async |app| {
+        for operation in operations() {
+            // Deleting and revoking takes the object away, so each gets its own community.
+            let community = app.engine.create_community("Another").await.unwrap();
+            let owner = app.make_key(&community, Scope::ALL).await;
+            let objects = objects(app, &owner).await;
+            let id = id_of(&objects, &operation.path).unwrap_or_default();
+            let key = app.make_key(&community, &operation.scopes).await;
+            let response = operation.request(app, id).bearer_auth(key).send().await.unwrap();
+            let (status, text) = (response.status(), response.text().await.unwrap());
+            // The job has ended, so that it cannot be stopped any more: that is said after the scopes were checked.
+            let ended = status == StatusCode::CONFLICT && text.contains("invalid_state");
+            assert!(status.is_success() || ended, "{}: {status} {text}", operation.name());
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_communitys_object_is_like_one_that_does_not_exist() {
+    on_every_database(async |app| {
+        let other = app.engine.create_community("Theirs").await.unwrap();
+        let stranger = app.make_key(&other, Scope::ALL).await;
+        // The stranger's own user and job come first, so that ids that are counted differ.
+        app.run("?kind=import", "Email\na@example.com\nb@example.com\nc@example.com\n")
+            .await;
+        let (_, page) = app.get("/v1/users").await;
+        let mut objects = objects(app, &app.key).await;
+        let last = page["data"].as_array().unwrap().last().unwrap()["id"].to_string();
+        objects.insert("/v1/users/", last);
+        let hex = "0123456789abcdef01234567";
+        for operation in operations() {
+            let Some(id) = id_of(&objects, &operation.path) else {
+                continue;
+            };
+            let ask = async |id: &str| {
+                let (status, body) = json_of(operation.request(app, id).bearer_auth(&stranger)).await;
+                (status.as_u16(), without(body, &["request_id"]))
+            };
+            let theirs = ask(id).await;
+            assert_eq!(
+                (theirs.0, &theirs.1["code"]),
+                (404, &json!("not_found")),
+                "{}",
+                operation.name()
+            );
+            let missing = match id {
+                id if id.starts_with("job_") => format!("job_{hex}"),
+                id if id.len() == hex.len() => hex.to_owned(),
+                _ => "987654321".to_owned(),
+            };
+            for absent in [missing.as_str(), "x", "0", "-1", "%FF", "99999999999999999999"] {
+                assert_eq!(ask(absent).await, theirs, "{} with {absent}", operation.name());
+            }
+        }
+    })
+    .await;
+}

@@ -1,0 +1,17 @@
+//! The faces over HTTP: the real router on a free port, a real database, a real worker.
+
+mod app;
+mod authorization;
+mod errors;
+mod fields;
+mod history;
+mod jobs;
+mod keys;
+mod multipart;
+mod operations;
+mod results;
+mod returning_ai;
+mod uploads;
+mod users;
+
+use app::{App, on_every_database};

@@ -1,0 +1,171 @@
+use crate::App;
+use crate::app::{json_of, without};
+use crate::on_every_database;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+/// Makes Ada and gives her address.
+async fn make_ada(app: &App) -> String {
+    app.run(
+        "?kind=import",
+        "Email,First Name\nAda@Example.com,Ada\nbob@example.com,Bob\n",
+    )
+    .await;
+    format!("/v1/users/{}", app.user("ada@example.com").await["id"])
+}
+
+async fn patch(app: &App, path: &str, body: Value) -> (StatusCode, Value) {
+    json_of(app.request(Method::PATCH, path).json(&body)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_is_shown_with_its_values_and_version() {
+    on_every_database(async |app| {
+        let path = make_ada(app).await;
+        let response = app.request(Method::GET, &path).send().await.unwrap();
+        assert_eq!(response.headers()["etag"], "\"1\"");
+        let user: Value = response.json().await.unwrap();
+        assert_eq!(
+            without(user, &["id", "created_at", "updated_at"]),
+            json!({"email": "Ada@Example.com", "identities": [], "values": {"first_name": "Ada"}, "version": 1})
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_is_changed_by_what_is_given_cleared_by_null_and_else_kept() {
+    on_every_database(async |app| {
+        let path = make_ada(app).await;
+        let edit = json!({"values": {"premium_currency": {"op": "add", "value": 2.50}, "city": "Rome"}});
+        let (status, user) = patch(app, &path, edit).await;
+        assert_eq!(status, 200, "{user}");
+        assert_eq!(
+            user["values"],
+            json!({"first_name": "Ada", "city": "Rome", "premium_currency": "2.5"})
+        );
+        let (_, user) = patch(app, &path, json!({"email": null, "values": {"city": null}})).await;
+        assert_eq!(user["values"], json!({"first_name": "Ada", "premium_currency": "2.5"}));
+        assert_eq!((&user["email"], &user["version"]), (&Value::Null, &json!(3)));
+        assert_eq!(app.user("ada@example.com").await, Value::Null);
+        let (_, same) = patch(app, &path, json!({})).await;
+        assert_eq!(same["version"], 3);
+        assert_eq!(app.get(&path).await.1, same);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_cannot_be_is_refused_with_the_place() {
+    on_every_database(async |app| {
+        let path = make_ada(app).await;
+        for (edit, status, code, pointer) in [
+            (
+                json!({"values": {"nothing": 1}}),
+                400,
+                "invalid_request",
+                "/values/nothing",
+            ),
+            (
+                json!({"values": {"date_of_birth": "1.2.2000"}}),
+                400,
+                "invalid_date",
+                "/values/date_of_birth",
+            ),
+            (
+                json!({"values": {"premium_currency": {"op": "subtract", "value": 1}}}),
+                409,
+                "insufficient_balance",
+                "/values/premium_currency",
+            ),
+            (
+                json!({"values": {"premium_currency": {"op": "grow", "value": 1}}}),
+                400,
+                "invalid_operator",
+                "/values/premium_currency",
+            ),
+            (json!({"email": "nobody"}), 400, "invalid_email", "/email"),
+            (json!({"email": "BOB@example.com"}), 409, "not_unique", "/email"),
+            (json!({"email": 7}), 400, "invalid_request", "/email"),
+            (json!({"name": "x"}), 400, "invalid_request", "/name"),
+        ] {
+            let (answered, problem) = patch(app, &path, edit).await;
+            assert_eq!(
+                (answered.as_u16(), &problem["code"]),
+                (status, &json!(code)),
+                "{problem}"
+            );
+            assert_eq!(problem["errors"][0]["pointer"], pointer, "{problem}");
+        }
+        let twice = app
+            .request(Method::PATCH, &path)
+            .header("content-type", "application/json");
+        let (status, problem) = json_of(twice.body("{\"values\": {\"city\": \"A\", \"city\": \"B\"}}")).await;
+        assert_eq!((status.as_u16(), &problem["code"]), (400, &json!("invalid_request")));
+        assert_eq!(app.get(&path).await.1["version"], 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn if_match_guards_against_a_lost_edit() {
+    on_every_database(async |app| {
+        let path = make_ada(app).await;
+        let edit = async |tag: &str| {
+            let request = app.request(Method::PATCH, &path).header("if-match", tag);
+            let (status, body) = json_of(request.json(&json!({"values": {"city": format!("City {tag}")}}))).await;
+            (status.as_u16(), body["code"].clone())
+        };
+        assert_eq!(edit("\"1\"").await, (200, Value::Null));
+        assert_eq!(edit("\"1\"").await, (412, json!("version_mismatch")));
+        assert_eq!(edit("*").await, (200, Value::Null));
+        assert_eq!(edit("W/\"3\"").await, (412, json!("version_mismatch")));
+        assert_eq!(edit("3").await, (400, json!("invalid_request")));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_user_is_gone_and_its_email_is_free() {
+    on_every_database(async |app| {
+        let path = make_ada(app).await;
+        let delete = async || app.request(Method::DELETE, &path).send().await.unwrap().status();
+        assert_eq!(delete().await, 204);
+        assert_eq!(delete().await, 404);
+        assert_eq!(app.get(&path).await.0, 404);
+        assert_eq!(patch(app, &path, json!({})).await.0, 404);
+        assert_eq!(app.user("ada@example.com").await, Value::Null);
+        let job = app.run("?kind=import", "Email\nada@example.com\n").await;
+        assert_eq!(job["counts"]["created"], 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_are_listed_page_by_page() {
+    on_every_database(async |app| {
+        let rows: String = (0..5).map(|i| format!("u{i}@example.com\n")).collect();
+        app.run("?kind=import", &format!("Email\n{rows}")).await;
+        let mut path = "/v1/users?limit=2".to_owned();
+        let (mut emails, mut pages) = (Vec::new(), 0);
+        loop {
+            let (_, page) = app.get(&path).await;
+            emails.extend(
+                page["data"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|user| user["email"].to_string()),
+            );
+            pages += 1;
+            let Some(cursor) = page["next_cursor"].as_str() else {
+                break;
+            };
+            path = format!("/v1/users?limit=2&cursor={cursor}");
+        }
+        emails.sort();
+        let expected: Vec<String> = (0..5).map(|i| format!("\"u{i}@example.com\"")).collect();
+        assert_eq!((emails, pages), (expected, 3));
+    })
+    .await;
+}
