@@ -100,6 +100,13 @@ impl Engine {
     /// Begins to accept a job. Refuses with `missing_scope` or `too_many_jobs`.
     pub async fn submit(&self, caller: &Caller, new: NewJob) -> Result<Upload> {
         caller.require(new.scope())?;
+        self.receive(caller, new).await
+    }
+
+    /// The same where the kind may be said after the file (see [`Upload::new_job`]): any kind that the caller may submit
+    /// will do for now.
+    pub async fn receive(&self, caller: &Caller, new: NewJob) -> Result<Upload> {
+        caller.require_any(&[Scope::BulkUpdate, Scope::BulkImport])?;
         let open = self.store().read().await?.count_open_jobs(caller.tenant).await?;
         if open >= self.limits().open_jobs {
             let detail =
@@ -125,6 +132,11 @@ impl Upload {
         self.new.file_name = Some(name);
     }
 
+    /// What is known about the job. All of it may change until [`Upload::finish`], which checks it.
+    pub fn new_job(&mut self) -> &mut NewJob {
+        &mut self.new
+    }
+
     /// Takes the next bytes. Refuses with `file_too_large` or `storage_full`.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
         let limit = self.engine.limits().upload_bytes;
@@ -148,8 +160,10 @@ impl Upload {
             new,
             incoming,
             hash,
-            sniffer,
+            mut sniffer,
         } = self;
+        caller.require(new.scope())?;
+        sniffer.tell(new.sniff_options());
         let file = sniffer.finish()?;
         let fields = engine.fields(caller.tenant).await?;
         let columns = map_header(&file.header, &fields, &new.options)?;

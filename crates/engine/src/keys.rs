@@ -105,6 +105,18 @@ impl Engine {
         revoked.ok_or_else(|| EngineError::not_found("key"))
     }
 
+    /// The keys of the caller's community.
+    pub async fn granted_keys(&self, caller: &Caller) -> Result<Vec<ApiKey>> {
+        caller.require(Scope::KeysWrite)?;
+        self.list_keys(&self.find_community(caller.community).await?).await
+    }
+
+    /// Revokes a key of the caller's community, which may be the caller's own.
+    pub async fn withdraw_key(&self, caller: &Caller, id: KeyId) -> Result<ApiKey> {
+        caller.require(Scope::KeysWrite)?;
+        self.revoke_key(&self.find_community(caller.community).await?, id).await
+    }
+
     /// Looks at a key that somebody sent.
     pub async fn check_key(&self, secret: &str) -> Result<KeyCheck> {
         let community = secret.get(..COMMUNITY_LENGTH).filter(|_| secret.len() == KEY_LENGTH);

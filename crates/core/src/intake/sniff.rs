@@ -107,6 +107,11 @@ impl Sniffer {
         }
     }
 
+    /// Says again what the sender says, where a part of it came after the file. What was said before may not be taken back.
+    pub fn tell(&mut self, options: SniffOptions) {
+        self.options = options;
+    }
+
     /// The next bytes of the file as it is sent. Never fails: what is wrong is said at the end.
     pub fn push(&mut self, raw: &[u8]) {
         self.raw_bytes += raw.len() as u64;

@@ -1,0 +1,64 @@
+//! Who asks: the key of a request.
+
+use super::App;
+use super::failure::Failure;
+use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use muster_core::Code;
+use muster_engine::{Caller, KeyCheck};
+
+/// The caller, known by a key: the first argument of every handler, so that nothing else of the request is looked at
+/// before.
+pub struct Auth(pub Caller);
+
+impl FromRequestParts<App> for Auth {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
+        let key = key(&parts.headers).ok_or_else(|| {
+            Failure::new(
+                Code::Unauthorized,
+                "The request has no key; send it as Authorization: Bearer KEY.",
+            )
+        })?;
+        match app.engine.check_key(key).await? {
+            KeyCheck::Valid(caller) => Ok(Self(caller)),
+            KeyCheck::Invalid => Err(Failure::new(
+                Code::Unauthorized,
+                "The key is not valid: there is none like it, or it was revoked or has expired.",
+            )),
+        }
+    }
+}
+
+/// The key in `Authorization: Bearer KEY` or `Token KEY`. Of two such headers neither counts.
+fn key(headers: &HeaderMap) -> Option<&str> {
+    let mut given = headers.get_all(AUTHORIZATION).iter();
+    let (header, None) = (given.next()?, given.next()) else {
+        return None;
+    };
+    let (scheme, key) = header.to_str().ok()?.trim().split_once(' ')?;
+    let known = scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("token");
+    known.then(|| key.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_comes_as_bearer_or_token_in_any_case() {
+        let find = |text: &str| {
+            let headers = HeaderMap::from_iter([(AUTHORIZATION, text.parse().unwrap())]);
+            key(&headers).map(str::to_owned)
+        };
+        for text in ["Bearer abc", "bearer  abc", "TOKEN abc ", "Token abc"] {
+            assert_eq!(find(text).as_deref(), Some("abc"), "{text}");
+        }
+        for text in ["abc", "Basic abc", "Bearer", ""] {
+            assert_eq!(find(text), None, "{text}");
+        }
+    }
+}

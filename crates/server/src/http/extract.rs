@@ -1,0 +1,174 @@
+//! What handlers take out of a request: ids, query parameters, JSON bodies.
+
+use super::App;
+use super::failure::Failure;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Uri};
+use futures_util::StreamExt;
+use muster_core::id::{FieldId, JobId, KeyId, UserId};
+use muster_core::value::parse_datetime;
+use muster_core::{Code, Error, Patch};
+use muster_engine::EngineError;
+use serde::de::{DeserializeOwned, Deserializer};
+use serde::{Deserialize, Serialize};
+use serde_path_to_error::Segment;
+
+/// An id as the last variable part of an address stands for an object of the community.
+pub trait WireId: Sized {
+    /// What it names.
+    const NAMES: &str;
+
+    /// Reads it.
+    fn read(text: &str) -> Option<Self>;
+}
+
+macro_rules! wire_id {
+    ($id:ident, $names:literal) => {
+        impl WireId for $id {
+            const NAMES: &str = $names;
+
+            fn read(text: &str) -> Option<Self> {
+                text.parse().ok()
+            }
+        }
+    };
+}
+
+wire_id!(JobId, "job");
+wire_id!(FieldId, "field");
+wire_id!(KeyId, "key");
+
+impl WireId for UserId {
+    const NAMES: &str = "user";
+
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok().map(Self)
+    }
+}
+
+/// The id in the address. One that cannot be an id is answered like one that does not exist.
+pub struct Id<T>(pub T);
+
+impl<T: WireId, S: Send + Sync> FromRequestParts<S> for Id<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let text = Path::<String>::from_request_parts(parts, state).await;
+        let id = text.ok().and_then(|Path(text)| T::read(&text));
+        id.map(Self).ok_or_else(|| EngineError::not_found(T::NAMES).into())
+    }
+}
+
+/// The query parameters as a type. Unknown and repeated ones are refused, as the types say.
+pub struct Params<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        query(&parts.uri).map(Self)
+    }
+}
+
+/// Reads the query parameters of an address.
+pub fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Failure> {
+    let Query(params) = Query::<T>::try_from_uri(uri).map_err(|rejection| {
+        let cause = std::error::Error::source(&rejection).map_or(String::new(), ToString::to_string);
+        Failure::new(Code::InvalidRequest, format!("The query is not valid: {cause}."))
+    })?;
+    Ok(params)
+}
+
+/// No query parameter at all.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoParams {}
+
+/// A time in a query.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Time(pub jiff::Timestamp);
+
+impl TryFrom<String> for Time {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let time = parse_datetime(&text);
+        time.map(Self)
+            .ok_or_else(|| "a time is written as RFC 3339 says, such as 2026-01-31T09:30:00Z".to_owned())
+    }
+}
+
+/// A JSON body as a type.
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Failure> {
+        check_json_headers(request.headers())?;
+        let limit = app.config.json_body_bytes;
+        let mut bytes = Vec::new();
+        let mut body = request.into_body().into_data_stream();
+        while let Some(more) = body.next().await {
+            bytes.extend_from_slice(&more.map_err(|_| cut_off())?);
+            if bytes.len() > limit {
+                let detail = format!("The body is larger than the {limit} bytes that this server accepts.");
+                return Err(Failure::new(Code::BodyTooLarge, detail));
+            }
+        }
+        parse(&bytes).map(Self)
+    }
+}
+
+/// The body ended before it was complete. Mostly nobody is there any more to read this.
+pub fn cut_off() -> Failure {
+    Failure::new(Code::InvalidRequest, "The body ended before it was complete.")
+}
+
+fn check_json_headers(headers: &HeaderMap) -> Result<(), Failure> {
+    let of = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type = of(CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let refuse = |detail| Err(Failure::new(Code::UnsupportedMediaType, detail));
+    if content_type != "application/json" {
+        return refuse("The body must be JSON, with Content-Type: application/json.");
+    }
+    match of(CONTENT_ENCODING) {
+        "" | "identity" => Ok(()),
+        _ => refuse("The body must not be compressed."),
+    }
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let pointer: String = error.path().iter().map(pointer_segment).collect();
+        Error::at(pointer, Code::InvalidRequest, error.into_inner().to_string())
+    })?;
+    let end = reader.end();
+    end.map_err(|error| Error::new(Code::InvalidRequest, error.to_string()))?;
+    Ok(value)
+}
+
+fn pointer_segment(segment: &Segment) -> String {
+    match segment {
+        Segment::Seq { index } => format!("/{index}"),
+        Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+        Segment::Enum { variant } => format!("/{variant}"),
+        Segment::Unknown => String::new(),
+    }
+}
+
+/// Reads a member of which absent, null and a value are three different things. For members with `default`.
+pub fn patch<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Patch<T>, D::Error> {
+    Ok(Option::deserialize(from)?.map_or(Patch::Clear, Patch::Set))
+}
+
+/// Answers with JSON.
+impl<T: Serialize> axum::response::IntoResponse for Json<T> {
+    fn into_response(self) -> axum::response::Response {
+        axum::Json(self.0).into_response()
+    }
+}

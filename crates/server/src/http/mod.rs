@@ -1,0 +1,120 @@
+//! How the world reaches Muster over HTTP: one router for all faces.
+//!
+//! A face translates: its wire format in, an engine call, its wire format out. Each family of endpoints is one file, with
+//! its shapes, its handlers and what the OpenAPI document says about them; the document is made of the same routes that
+//! serve, so that neither can have what the other lacks.
+//!
+//! ```text
+//! request ─▶ edge (request id, log, form of errors) ─▶ catch panics ─▶ handler ─▶ engine
+//! ```
+//!
+//! Handlers fail with a [`failure::Failure`], which knows no wire format; [`edge`] gives it that of the face whose address was
+//! called. So whatever fails, a handler, an extractor, the routing itself or a panic, is answered in one place.
+
+mod auth;
+mod edge;
+mod extract;
+mod failure;
+pub mod native;
+mod operations;
+mod page;
+mod problem;
+pub mod returning_ai;
+mod upload;
+mod words;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use failure::Failure;
+use muster_core::{Code, Error};
+use muster_engine::Engine;
+use std::sync::Arc;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+
+/// What can be configured about the faces.
+#[derive(Clone, Copy, Debug)]
+pub struct HttpConfig {
+    /// Bytes of one JSON body. What files may have is a limit of the engine.
+    pub json_body_bytes: usize,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            json_body_bytes: 32 << 20,
+        }
+    }
+}
+
+/// What every handler can reach.
+#[derive(Clone, Debug)]
+struct App {
+    engine: Engine,
+    config: HttpConfig,
+    /// The OpenAPI document as JSON.
+    document: Arc<str>,
+}
+
+/// Everything that is served.
+pub fn router(engine: Engine, config: HttpConfig) -> Router {
+    let (documented, document) = routes().split_for_parts();
+    let app = App {
+        engine,
+        config,
+        document: document.to_json().expect("the document is made of plain values").into(),
+    };
+    documented
+        .merge(operations::routes())
+        .nest(returning_ai::ALIAS, returning_ai::routes().into())
+        .fallback(async || Failure::from(Error::new(Code::NotFound, "There is nothing at this address.")))
+        .method_not_allowed_fallback(async || {
+            let detail = "The address exists, with another method; the header Allow names it.";
+            Failure::from(Error::new(Code::MethodNotAllowed, detail))
+        })
+        // Uploads are limited by the engine while they stream, JSON bodies where they are read.
+        .layer(DefaultBodyLimit::disable())
+        .layer(CatchPanicLayer::custom(failure::from_panic))
+        .layer(from_fn_with_state(app.clone(), edge::edge))
+        .with_state(app)
+}
+
+/// The OpenAPI document of everything that is served.
+pub fn openapi() -> OpenApi {
+    routes().into_openapi()
+}
+
+/// The routes that the document names.
+fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(document())
+        .merge(native::routes())
+        .nest(returning_ai::PREFIX, returning_ai::routes())
+}
+
+/// The document before there are routes in it.
+fn document() -> OpenApi {
+    let mut document = OpenApi::new(
+        utoipa::openapi::InfoBuilder::new()
+            .title("Muster")
+            .version(env!("CARGO_PKG_VERSION"))
+            .description(Some(
+                "User data in bulk: send a file of a million rows, and every row is validated, applied exactly once and \
+                 explained. Lists are `{\"data\", \"next_cursor\"}`; errors are `application/problem+json` with a stable \
+                 `code`; every response carries `X-Request-Id`. The scopes that an operation needs stand with its security.",
+            ))
+            .build(),
+        utoipa::openapi::Paths::new(),
+    );
+    let key = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some(
+            "`Authorization: Bearer KEY`; `Authorization: Token KEY` is the same.",
+        ))
+        .build();
+    let components = utoipa::openapi::ComponentsBuilder::new().security_scheme("key", SecurityScheme::Http(key));
+    document.components = Some(components.build());
+    document
+}

@@ -1,0 +1,126 @@
+//! What can be said about a job when it is submitted, as query parameters or as parts of the form.
+
+use crate::http::upload::{Door, invalid_option};
+use crate::http::words;
+use muster_core::Error;
+use muster_core::error::excerpt;
+use muster_core::job::JobKind;
+use muster_engine::NewJob;
+use std::borrow::Cow;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::{KnownFormat, ObjectBuilder, RefOr, Required, Schema, SchemaFormat, Type};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
+
+/// Every option but `kind`, and what the document says about it.
+const OPTIONS: [(&str, &str); 11] = [
+    ("name", "The name of the job in the log; the name of the file if there is none."),
+    ("match_by", "What names the user: `email` (default) or `id`."),
+    ("mapping", "A JSON object: column → field, or null to skip the column."),
+    ("unknown_columns", "`refuse` (default) or `ignore` columns that name nothing."),
+    ("clear_token", "The cell that clears a value; `\\N` by default. An empty cell keeps it."),
+    ("date_format", "How dates are written, such as `DD/MM/YYYY`; `YYYY-MM-DD` by default."),
+    (
+        "on_duplicate",
+        "What is done with rows whose user stands in the file before: `apply_all` (default), `first`, `last`, `error`.",
+    ),
+    (
+        "overdraft",
+        "What a currency does that would fall below its minimum: `reject` (default), `clamp`, `allow`.",
+    ),
+    ("delimiter", "`,` `;` `|` or `tab`; detected if it is not given."),
+    ("encoding", "`utf-8`, `utf-16le`, `utf-16be` or `windows-1252`; detected if it is not given."),
+    ("queue", "Jobs of one queue run strictly in order of submission."),
+];
+
+/// What this face wants to know.
+pub fn door() -> Door {
+    Door {
+        file_part: "file",
+        set,
+        kind_option: Some("kind"),
+    }
+}
+
+fn set(new: &mut NewJob, name: &str, text: &str) -> Result<(), Error> {
+    match name {
+        "kind" => {
+            new.kind = JobKind::parse(text).ok_or_else(|| {
+                let kinds: Vec<_> = JobKind::ALL.iter().map(|kind| kind.as_str()).collect();
+                let message = format!("kind is one of {}, not \"{}\"", kinds.join(", "), excerpt(text));
+                invalid_option(name, message)
+            })?;
+            Ok(())
+        }
+        "name" => {
+            text.clone_into(&mut new.name);
+            Ok(())
+        }
+        name => new.options.set(name, text),
+    }
+}
+
+/// The options as query parameters.
+pub struct JobOptionParams;
+
+impl IntoParams for JobOptionParams {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let kind = ("kind", "What is done with the users that the rows name; the first is the default.");
+        let schemas = std::iter::once((kind, words::job_kind())).chain(OPTIONS.into_iter().map(|option| (option, text())));
+        let parameter = |((name, description), schema)| {
+            ParameterBuilder::new()
+                .name(name)
+                .parameter_in(ParameterIn::Query)
+                .required(Required::False)
+                .description(Some(description))
+                .schema(Some(schema))
+                .build()
+        };
+        schemas.map(parameter).collect()
+    }
+}
+
+/// The form: the file, and the options as parts.
+pub struct JobForm;
+
+impl PartialSchema for JobForm {
+    fn schema() -> RefOr<Schema> {
+        let file = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)))
+            .description(Some("The file."));
+        let form = ObjectBuilder::new()
+            .property("file", file)
+            .property("kind", words::job_kind())
+            .required("file");
+        let described = |description| ObjectBuilder::new().schema_type(Type::String).description(Some(description));
+        let options = OPTIONS.into_iter();
+        options.fold(form, |form, (name, description)| form.property(name, described(description))).into()
+    }
+}
+
+impl ToSchema for JobForm {
+    fn name() -> Cow<'static, str> {
+        "JobForm".into()
+    }
+}
+
+fn text() -> utoipa::openapi::schema::Object {
+    ObjectBuilder::new().schema_type(Type::String).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use muster_core::Code;
+
+    #[test]
+    fn every_documented_option_is_one() {
+        let mut new = NewJob::new(JobKind::Update);
+        for (name, _) in OPTIONS {
+            let answer = set(&mut new, name, "?!").err().map(|error| error.detail);
+            assert!(!answer.clone().unwrap_or_default().contains("no option"), "{name}: {answer:?}");
+        }
+        assert_eq!(set(&mut new, "kind", "x").unwrap_err().code, Code::InvalidOption);
+        assert_eq!(set(&mut new, "colour", "x").unwrap_err().code, Code::InvalidOption);
+    }
+}

@@ -1,0 +1,247 @@
+//! What became of the rows of a job, and the file they came from.
+
+use crate::http::App;
+use crate::http::auth::Auth;
+use crate::http::extract::{Id, Json, Params};
+use crate::http::failure::Failure;
+use crate::http::problem::Problems;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::response::IntoResponse;
+use futures_util::stream;
+use muster_core::id::JobId;
+use muster_core::intake::compression::Compression;
+use muster_engine::{EngineError, ErrorGroup, Job, ResultFormat, StatusFilter, chain};
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc::Receiver;
+use tokio_util::io::ReaderStream;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// How much of a file is sent at a time.
+const BLOCK_BYTES: usize = 64 << 10;
+
+/// The operations of this family.
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(get_results))
+        .routes(routes!(get_errors))
+        .routes(routes!(get_file))
+}
+
+/// Which rows are given, and how.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct GetResults {
+    /// Only rows that ended like this: `created`, `updated`, `unchanged`, `skipped`, `failed` or `unprocessed`.
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    status: Rows,
+    /// `csv` (default) or `ndjson`.
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct Rows(StatusFilter);
+
+impl Default for Rows {
+    fn default() -> Self {
+        Self(StatusFilter::All)
+    }
+}
+
+impl TryFrom<String> for Rows {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let filter = StatusFilter::parse(&text).map(Self);
+        filter.ok_or("status is one of created, updated, unchanged, skipped, failed, unprocessed")
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Format {
+    #[default]
+    Csv,
+    Ndjson,
+}
+
+/// Get the results of a job
+///
+/// Every row of the file in its order: the original columns, then `_line,_record,_status,_code,_column,_message,_user_id`. A job
+/// that has not ended is given as far as it is. The file can be mended and sent back as it is.
+#[utoipa::path(
+    get, path = "/v1/jobs/{id}/results", tag = "Jobs",
+    params(("id" = String, Path, description = "The job."), GetResults),
+    responses(
+        (status = 200, description = "The rows.",
+            content((String = "text/csv; charset=utf-8"), (String = "application/x-ndjson"))),
+        Problems,
+    ),
+    security(("key" = ["jobs:read", "users:read"])),
+)]
+async fn get_results(
+    State(app): State<App>,
+    Auth(caller): Auth,
+    Id(id): Id<JobId>,
+    Params(get): Params<GetResults>,
+) -> Result<impl IntoResponse, Failure> {
+    let (format, content_type, extension) = match get.format {
+        Format::Csv => (ResultFormat::Csv, "text/csv; charset=utf-8", "csv"),
+        Format::Ndjson => (ResultFormat::Ndjson, "application/x-ndjson", "ndjson"),
+    };
+    let (job, blocks) = app.engine.job_results(&caller, id, get.status.0, format).await?;
+    let disposition = attachment(&format!("{}-results.{extension}", job.id));
+    let headers = [
+        (CONTENT_TYPE, content_type.to_owned()),
+        (CONTENT_DISPOSITION, disposition),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+    ];
+    Ok((headers, Body::from_stream(stream(blocks))))
+}
+
+/// The blocks as they come. An error cuts the body off, so that nobody takes what came for all of it.
+fn stream(blocks: Receiver<Result<Vec<u8>, EngineError>>) -> impl stream::Stream<Item = Result<Vec<u8>, EngineError>> {
+    stream::unfold(blocks, async |mut blocks| {
+        let block = blocks.recv().await?;
+        if let Err(error) = &block {
+            tracing::error!(cause = chain(error), "results broke off");
+        }
+        Some((block, blocks))
+    })
+}
+
+/// Rows that failed or were skipped for the same reason in the same column.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ErrorGroup)]
+struct ErrorGroupBody {
+    /// The stable code.
+    code: &'static str,
+    /// The column, where one is to blame.
+    column: Option<String>,
+    /// How many rows.
+    count: u64,
+    /// Some of the values, each once.
+    sample_values: Vec<String>,
+    /// The lines of the first such rows.
+    first_lines: Vec<u64>,
+}
+
+impl From<ErrorGroup> for ErrorGroupBody {
+    fn from(group: ErrorGroup) -> Self {
+        Self {
+            code: group.code.as_str(),
+            column: group.column,
+            count: group.count,
+            sample_values: group.sample_values,
+            first_lines: group.first_lines,
+        }
+    }
+}
+
+/// Get the errors of a job, grouped
+///
+/// The most frequent first.
+#[utoipa::path(
+    get, path = "/v1/jobs/{id}/errors", tag = "Jobs",
+    params(("id" = String, Path, description = "The job.")),
+    responses((status = 200, description = "The groups.", body = Vec<ErrorGroupBody>), Problems),
+    security(("key" = ["jobs:read", "users:read"])),
+)]
+async fn get_errors(
+    State(app): State<App>,
+    Auth(caller): Auth,
+    Id(id): Id<JobId>,
+) -> Result<Json<Vec<ErrorGroupBody>>, Failure> {
+    let groups = app.engine.job_errors(&caller, id).await?;
+    Ok(Json(groups.into_iter().map(ErrorGroupBody::from).collect()))
+}
+
+/// Get the file of a job
+///
+/// The bytes as they were sent.
+#[utoipa::path(
+    get, path = "/v1/jobs/{id}/file", tag = "Jobs",
+    params(("id" = String, Path, description = "The job.")),
+    responses((status = 200, description = "The file.", content_type = "application/octet-stream", body = [u8]), Problems),
+    security(("key" = ["jobs:read", "users:read"])),
+)]
+async fn get_file(
+    State(app): State<App>,
+    Auth(caller): Auth,
+    Id(id): Id<JobId>,
+) -> Result<impl IntoResponse, Failure> {
+    let (job, file) = app.engine.open_job_file(&caller, id).await?;
+    let headers = [
+        (CONTENT_TYPE, content_type(&job)),
+        (CONTENT_LENGTH, job.size_bytes.to_string()),
+        (CONTENT_DISPOSITION, attachment(&file_name(&job))),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+    ];
+    let file = tokio::fs::File::from_std(file.into_inner());
+    Ok((headers, Body::from_stream(ReaderStream::with_capacity(file, BLOCK_BYTES))))
+}
+
+fn content_type(job: &Job) -> String {
+    match job.source.file.compression {
+        None => format!("text/csv; charset={}", job.source.file.encoding),
+        Some(Compression::Gzip) => "application/gzip".to_owned(),
+        Some(Compression::Zstd) => "application/zstd".to_owned(),
+    }
+}
+
+fn file_name(job: &Job) -> String {
+    let made = || format!("{}.csv", job.id);
+    job.source.file_name.clone().unwrap_or_else(made)
+}
+
+/// A content disposition that saves under this name (RFC 6266): plainly for old clients, and exactly. Whoever sent the
+/// name cannot say more with it than a name: no folder, no other header, no other parameter.
+fn attachment(name: &str) -> String {
+    let name: String = name
+        .chars()
+        .filter(|c| !c.is_control())
+        .map(|c| if matches!(c, '/' | '\\') { '_' } else { c })
+        .take(200)
+        .collect();
+    let plain: String = name
+        .chars()
+        .map(|c| match c {
+            '"' | '%' => '_',
+            c if c.is_ascii() => c,
+            _ => '_',
+        })
+        .collect();
+    let exact: String = name
+        .bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        })
+        .collect();
+    format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{exact}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_name_is_only_a_name() {
+        assert_eq!(
+            attachment("users.csv"),
+            "attachment; filename=\"users.csv\"; filename*=UTF-8''users.csv"
+        );
+        assert_eq!(
+            attachment("../ü \"x\"\r\nSet-Cookie: a"),
+            "attachment; filename=\".._ _x_Set-Cookie: a\"; filename*=UTF-8''.._%C3%BC%20%22x%22Set-Cookie%3A%20a"
+        );
+    }
+}

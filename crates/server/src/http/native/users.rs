@@ -1,0 +1,262 @@
+//! Users, one by one.
+
+use crate::http::App;
+use crate::http::auth::Auth;
+use crate::http::extract::{Id, Json, Params, patch};
+use crate::http::failure::Failure;
+use crate::http::page::{Cursor, Limit, Page};
+use crate::http::problem::Problems;
+use axum::extract::State;
+use axum::http::header::{ETAG, IF_MATCH};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse;
+use jiff::Timestamp;
+use muster_core::field::FieldSet;
+use muster_core::id::UserId;
+use muster_core::user::User;
+use muster_core::{Code, Patch};
+use muster_engine::UserEdit;
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::fmt;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The operations of this family.
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list_users))
+        .routes(routes!(get_user, edit_user, delete_user))
+}
+
+/// A user.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = User)]
+struct UserBody {
+    /// The id.
+    id: i64,
+    /// The email.
+    email: Option<String>,
+    /// What names the user in other systems.
+    #[schema(value_type = Vec<Object>)]
+    identities: [Value; 0],
+    /// The values by field key; a field without a value is not there. Decimals and currencies are strings, and so are
+    /// whole numbers beyond 2^53.
+    #[schema(value_type = Object)]
+    values: Map<String, Value>,
+    /// How often the user was changed; also the `ETag`.
+    version: i64,
+    /// When the user was made.
+    created_at: Timestamp,
+    /// When the user was changed last.
+    updated_at: Timestamp,
+}
+
+impl UserBody {
+    fn new(user: &User, fields: &FieldSet) -> Self {
+        let key = |number| fields.key_of(number).unwrap_or_default().to_owned();
+        let values = user.values.iter().map(|(number, value)| (key(number), value.to_wire()));
+        Self {
+            id: user.id.0,
+            email: user.email.clone(),
+            identities: [],
+            values: values.collect(),
+            version: user.version,
+            created_at: user.created_at,
+            updated_at: user.updated_at,
+        }
+    }
+}
+
+/// The user with its version as the entity tag.
+fn tagged((user, fields): (User, FieldSet)) -> impl IntoResponse {
+    ([(ETAG, format!("\"{}\"", user.version))], Json(UserBody::new(&user, &fields)))
+}
+
+/// Which users are listed.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct ListUsers {
+    /// Only the user of this email, whatever its case.
+    email: Option<String>,
+    /// How many, from 1 to 1,000.
+    #[serde(default)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1_000, default = 100)]
+    limit: Limit,
+    /// The `next_cursor` of the page before.
+    #[param(value_type = Option<String>)]
+    cursor: Option<Cursor>,
+}
+
+/// List users
+///
+/// In the order in which they were made.
+#[utoipa::path(
+    get, path = "/v1/users", tag = "Users",
+    params(ListUsers),
+    responses((status = 200, description = "A page of users.", body = Page<UserBody>), Problems),
+    security(("key" = ["users:read"])),
+)]
+async fn list_users(
+    State(app): State<App>,
+    Auth(caller): Auth,
+    Params(list): Params<ListUsers>,
+) -> Result<Json<Page<UserBody>>, Failure> {
+    let after = list.cursor.map(|cursor| cursor.open()).transpose()?;
+    let after = UserId(after.unwrap_or(0));
+    let page = app.engine.list_users(&caller, list.email.as_deref(), after, list.limit.0).await?;
+    let users = page.users.iter().map(|user| UserBody::new(user, &page.fields));
+    Ok(Json(Page::new(users, page.next)))
+}
+
+/// Get a user
+#[utoipa::path(
+    get, path = "/v1/users/{id}", tag = "Users",
+    params(("id" = i64, Path, description = "The user.")),
+    responses(
+        (status = 200, description = "The user.", body = UserBody,
+            headers(("ETag" = String, description = "The version."))),
+        Problems,
+    ),
+    security(("key" = ["users:read"])),
+)]
+async fn get_user(
+    State(app): State<App>,
+    Auth(caller): Auth,
+    Id(id): Id<UserId>,
+) -> Result<impl IntoResponse, Failure> {
+    Ok(tagged(app.engine.get_user(&caller, id).await?))
+}
+
+/// What changes about a user. What is absent stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct EditUser {
+    /// The email; null takes it away.
+    #[serde(default, deserialize_with = "patch")]
+    #[schema(value_type = Option<String>)]
+    email: Patch<String>,
+    /// Values by field key: null clears, `{"op": "add", "value": 5}` operates on a number, anything else overwrites.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    values: Members,
+}
+
+/// The members of an object in their order, each once.
+#[derive(Debug, Default)]
+struct Members(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of values by field key")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members: Vec<(String, Value)> = Vec::new();
+                while let Some((key, value)) = map.next_entry()? {
+                    if members.iter().any(|(other, _)| *other == key) {
+                        return Err(A::Error::custom(format!("duplicate field `{key}`")));
+                    }
+                    members.push((key, value));
+                }
+                Ok(Members(members))
+            }
+        }
+        from.deserialize_map(Object)
+    }
+}
+
+/// Change a user
+///
+/// With `If-Match: "VERSION"` only if nobody else changed the user since.
+#[utoipa::path(
+    patch, path = "/v1/users/{id}", tag = "Users",
+    params(
+        ("id" = i64, Path, description = "The user."),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` that the user must have."),
+    ),
+    request_body(content = EditUser, example = json!({"values": {"first_name": "Ada", "premium_currency": {"op": "add", "value": 5}}})),
+    responses(
+        (status = 200, description = "The user as it is now.", body = UserBody,
+            headers(("ETag" = String, description = "The version."))),
+        Problems,
+    ),
+    security(("key" = ["users:write"])),
+)]
+async fn edit_user(
+    State(app): State<App>,
+    Auth(caller): Auth,
+    Id(id): Id<UserId>,
+    headers: HeaderMap,
+    Json(edit): Json<EditUser>,
+) -> Result<impl IntoResponse, Failure> {
+    let edit = UserEdit {
+        email: edit.email,
+        values: edit.values.0,
+        if_version: if_match(&headers)?,
+    };
+    Ok(tagged(app.engine.edit_user(&caller, id, &edit).await?))
+}
+
+/// Delete a user
+///
+/// The user keeps everything and gives up its email; it is found no more.
+#[utoipa::path(
+    delete, path = "/v1/users/{id}", tag = "Users",
+    params(("id" = i64, Path, description = "The user.")),
+    responses((status = 204, description = "The user is deleted."), Problems),
+    security(("key" = ["users:delete"])),
+)]
+async fn delete_user(
+    State(app): State<App>,
+    Auth(caller): Auth,
+    Id(id): Id<UserId>,
+) -> Result<StatusCode, Failure> {
+    app.engine.delete_user(&caller, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The version that `If-Match` asks for. A tag that is not one of ours is that of no version.
+fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Failure> {
+    let refuse = || Failure::new(Code::InvalidRequest, "If-Match is one ETag in quotes, such as \"7\", or *.");
+    let mut given = headers.get_all(IF_MATCH).iter();
+    let (Some(header), rest) = (given.next(), given.next()) else {
+        return Ok(None);
+    };
+    let text = header.to_str().ok().filter(|_| rest.is_none()).ok_or_else(refuse)?.trim();
+    if text == "*" {
+        return Ok(None);
+    }
+    let strong = text.strip_prefix("W/").unwrap_or(text);
+    let tag = strong.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).filter(|tag| !tag.contains('"'));
+    let version = tag.ok_or_else(refuse)?.parse().ok().filter(|_| strong == text);
+    Ok(Some(version.unwrap_or(-1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn if_match_names_a_version_or_is_refused() {
+        let read = |text: &str| {
+            let headers = HeaderMap::from_iter([(IF_MATCH, text.parse().unwrap())]);
+            if_match(&headers).map_err(|failure| failure.error.code)
+        };
+        assert_eq!(read("\"7\""), Ok(Some(7)));
+        assert_eq!(read("*"), Ok(None));
+        assert_eq!(read("W/\"7\""), Ok(Some(-1)), "a weak tag never matches");
+        assert_eq!(read("\"x\""), Ok(Some(-1)), "a foreign tag never matches");
+        assert_eq!(read("7"), Err(Code::InvalidRequest));
+        assert_eq!(read("\"7\", \"8\""), Err(Code::InvalidRequest));
+        assert_eq!(if_match(&HeaderMap::new()).ok(), Some(None));
+    }
+}

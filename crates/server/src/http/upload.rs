@@ -1,0 +1,196 @@
+//! Files on their way in, as the body itself or as a part of a form. They stream: nothing here holds a file.
+
+use super::extract::cut_off;
+use super::failure::Failure;
+use axum::extract::multipart::{Field, Multipart, MultipartError};
+use axum::extract::{FromRequest, Request};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
+use futures_util::StreamExt;
+use muster_core::error::{Fault, excerpt};
+use muster_core::{Code, Error};
+use muster_engine::{Caller, Engine, EngineError, Job, NewJob, Upload};
+use std::collections::BTreeSet;
+
+/// The most bytes of a form part that is not the file.
+const TEXT_BYTES: usize = 1 << 20;
+
+/// What a face wants to know about a job beside its file.
+pub struct Door {
+    /// The part of a form that is the file.
+    pub file_part: &'static str,
+    /// Takes one option by its name and text.
+    pub set: fn(&mut NewJob, &str, &str) -> Result<(), Error>,
+    /// The option that says the kind, at a door that takes several.
+    pub kind_option: Option<&'static str>,
+}
+
+/// A job while it is described, by query parameters and form parts in any order, each once.
+pub struct Description {
+    door: Door,
+    new: NewJob,
+    given: BTreeSet<String>,
+}
+
+impl Description {
+    /// A job of which nothing was said.
+    pub fn new(door: Door, new: NewJob) -> Self {
+        Self {
+            door,
+            new,
+            given: BTreeSet::new(),
+        }
+    }
+
+    /// Takes one option. Refuses with `invalid_option`.
+    pub fn set(&mut self, name: &str, text: &str) -> Result<(), Error> {
+        if !self.given.insert(name.to_owned()) {
+            return Err(invalid_option(name, format!("{} is given more than once", excerpt(name))));
+        }
+        (self.door.set)(&mut self.new, name, text)
+    }
+
+    /// Receives the file of a request, raw or in a form, and makes the job.
+    pub async fn receive(self, engine: &Engine, caller: &Caller, request: Request) -> Result<Job, Failure> {
+        match is_form(request.headers()) {
+            true => self.receive_form(engine, caller, request).await,
+            false => self.receive_body(engine, caller, request).await,
+        }
+    }
+
+    /// Receives the body as the file.
+    async fn receive_body(mut self, engine: &Engine, caller: &Caller, request: Request) -> Result<Job, Failure> {
+        check_content_encoding(request.headers())?;
+        self.new.charset = charset(header(request.headers(), CONTENT_TYPE));
+        let mut upload = engine.submit(caller, self.new).await?;
+        let mut body = request.into_body().into_data_stream();
+        while let Some(bytes) = body.next().await {
+            upload.write(&bytes.map_err(|_| cut_off())?)?;
+        }
+        finish(upload).await
+    }
+
+    /// Receives a form of which one part is the file.
+    pub async fn receive_form(mut self, engine: &Engine, caller: &Caller, request: Request) -> Result<Job, Failure> {
+        let mut form = Multipart::from_request(request, &()).await.map_err(|rejection| {
+            let detail = format!("The form cannot be read: {}.", rejection.body_text());
+            Failure::new(Code::InvalidRequest, detail)
+        })?;
+        let mut upload = None;
+        while let Some(part) = form.next_field().await.map_err(malformed)? {
+            let name = part.name().unwrap_or_default().to_owned();
+            if name != self.door.file_part {
+                self.check_is_no_file(&name, &part)?;
+                self.set(&name, &text(&name, part).await?)?;
+            } else if upload.is_none() {
+                upload = Some(self.receive_part(engine, caller, part).await?);
+            } else {
+                let detail = format!("The form has more than one part {name}.");
+                return Err(Failure::new(Code::InvalidRequest, detail));
+            }
+        }
+        let Some(mut upload) = upload else {
+            let detail = format!("The form has no part {}, which would be the file.", self.door.file_part);
+            return Err(Failure::new(Code::NoFile, detail));
+        };
+        *upload.new_job() = self.new;
+        finish(upload).await
+    }
+
+    async fn receive_part(&mut self, engine: &Engine, caller: &Caller, mut part: Field<'_>) -> Result<Upload, Failure> {
+        self.new.file_name = part.file_name().filter(|name| !name.is_empty()).map(str::to_owned);
+        self.new.charset = part.content_type().and_then(charset);
+        let kind_may_follow = self.door.kind_option.is_some_and(|name| !self.given.contains(name));
+        let mut upload = match kind_may_follow {
+            true => engine.receive(caller, self.new.clone()).await?,
+            false => engine.submit(caller, self.new.clone()).await?,
+        };
+        while let Some(bytes) = part.chunk().await.map_err(malformed)? {
+            upload.write(&bytes)?;
+        }
+        Ok(upload)
+    }
+
+    fn check_is_no_file(&self, name: &str, part: &Field<'_>) -> Result<(), Failure> {
+        match part.file_name() {
+            None => Ok(()),
+            Some(_) => Err(Failure::new(
+                Code::NoFile,
+                format!("The file must be the part {}, not {}.", self.door.file_part, excerpt(name)),
+            )),
+        }
+    }
+}
+
+/// Makes the job, also when whoever sent the file does not wait for the answer: what was begun here leaves either
+/// nothing or a job that runs.
+async fn finish(upload: Upload) -> Result<Job, Failure> {
+    let finished = tokio::spawn(upload.finish()).await;
+    Ok(finished.map_err(EngineError::from)??)
+}
+
+/// The text of a part that is not the file.
+async fn text(name: &str, mut part: Field<'_>) -> Result<String, Failure> {
+    let mut bytes = Vec::new();
+    while let Some(more) = part.chunk().await.map_err(malformed)? {
+        bytes.extend_from_slice(&more);
+        if bytes.len() > TEXT_BYTES {
+            let detail = format!("The part {} is larger than {TEXT_BYTES} bytes.", excerpt(name));
+            return Err(Failure::new(Code::BodyTooLarge, detail));
+        }
+    }
+    let text = String::from_utf8(bytes);
+    Ok(text.map_err(|_| invalid_option(name, format!("{} is not UTF-8", excerpt(name))))?)
+}
+
+/// Refuses an option, naming it.
+pub fn invalid_option(name: &str, message: String) -> Error {
+    let fault = Fault {
+        column: None,
+        pointer: Some(format!("/{name}")),
+        code: Code::InvalidOption,
+        message: message.clone(),
+    };
+    Error {
+        errors: vec![fault],
+        ..Error::new(Code::InvalidOption, message)
+    }
+}
+
+fn malformed(error: MultipartError) -> Failure {
+    match error.status() {
+        StatusCode::INTERNAL_SERVER_ERROR => cut_off(),
+        _ => {
+            let detail = format!("The form cannot be read: {}.", error.body_text());
+            Failure::new(Code::InvalidRequest, detail)
+        }
+    }
+}
+
+fn header(headers: &HeaderMap, name: axum::http::HeaderName) -> &str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// Whether the body is a form.
+pub fn is_form(headers: &HeaderMap) -> bool {
+    let content_type = header(headers, CONTENT_TYPE).split(';').next().unwrap_or_default();
+    content_type.trim().eq_ignore_ascii_case("multipart/form-data")
+}
+
+/// The charset that a content type names.
+fn charset(content_type: &str) -> Option<String> {
+    let mut parameters = content_type.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+    let (_, charset) = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))?;
+    Some(charset.trim().trim_matches('"').to_owned())
+}
+
+/// A file that is compressed is stored as it comes and known by its first bytes; other encodings of the body are refused.
+fn check_content_encoding(headers: &HeaderMap) -> Result<(), Failure> {
+    match header(headers, CONTENT_ENCODING).to_ascii_lowercase().as_str() {
+        "" | "identity" | "gzip" | "x-gzip" | "zstd" => Ok(()),
+        _ => Err(Failure::new(
+            Code::UnsupportedMediaType,
+            "The body may be compressed with gzip or zstd, with nothing else.",
+        )),
+    }
+}
