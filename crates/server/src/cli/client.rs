@@ -163,10 +163,7 @@ async fn refused(response: Response) -> Failure {
     if problem.detail.is_empty() {
         return Failure::new(format!("The server answered {status}."));
     }
-    let entries = problem.errors.iter().map(ProblemEntry::sentence);
-    let failure = entries
-        .filter(|sentence| *sentence != problem.detail)
-        .fold(Failure::new(&problem.detail), Failure::detail);
+    let failure = Failure::listed(&problem.detail, problem.errors.iter().map(ProblemEntry::sentence));
     match status {
         StatusCode::UNAUTHORIZED => failure.hint("the key comes from --key or MUSTER_KEY; muster key create makes one"),
         _ => failure,

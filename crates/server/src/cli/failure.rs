@@ -34,6 +34,20 @@ impl Failure {
         }
     }
 
+    /// A failure with every single reason, where there are several.
+    pub fn listed(sentence: &str, reasons: impl IntoIterator<Item = String>) -> Self {
+        let reasons: Vec<String> = reasons.into_iter().collect();
+        match reasons.as_slice() {
+            [] => Self::new(sentence),
+            [one] if one == sentence => Self::new(sentence),
+            [one] => Self::new(sentence).detail(one),
+            several => Self {
+                details: several.to_vec(),
+                ..Self::new(format!("Refused for {} reasons:", several.len()))
+            },
+        }
+    }
+
     /// A failure with its cause.
     pub fn caused(sentence: impl fmt::Display, cause: &(dyn std::error::Error + 'static)) -> Self {
         Self::new(format!("{sentence}: {}", chain(cause)))
@@ -101,10 +115,8 @@ impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         match &error {
             EngineError::Refused(refused) => {
-                let details = refused.errors.iter().map(|fault| fault.message.clone());
-                details
-                    .filter(|detail| *detail != refused.detail)
-                    .fold(Self::new(&refused.detail), Self::detail)
+                let entries = refused.errors.iter().map(|fault| fault.message.clone());
+                Self::listed(&refused.detail, entries)
             }
             _ => Self::new(chain(&error)),
         }

@@ -84,15 +84,12 @@ impl RemoteJob {
                     .as_ref()
                     .and_then(|error| error.get("detail"))
                     .and_then(Value::as_str);
-                let failure = Failure::new(words.unwrap_or("The job failed."));
                 let entries = self.error.as_ref().and_then(|error| error.get("errors")).cloned();
                 let entries: Vec<ProblemEntry> = entries
                     .and_then(|entries| serde_json::from_value(entries).ok())
                     .unwrap_or_default();
-                Err(entries
-                    .iter()
-                    .map(ProblemEntry::sentence)
-                    .fold(failure, Failure::detail))
+                let reasons = entries.iter().map(ProblemEntry::sentence);
+                Err(Failure::listed(words.unwrap_or("The job failed."), reasons))
             }
             "cancelled" => Err(Failure::new("The job was cancelled.")),
             _ if self.counts.failed > 0 => Err(Failure::quiet(EXIT_PARTLY)),

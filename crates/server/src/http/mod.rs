@@ -15,6 +15,7 @@ mod auth;
 mod edge;
 mod extract;
 mod failure;
+mod linger;
 pub mod native;
 mod operations;
 mod page;
@@ -25,7 +26,7 @@ mod words;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use failure::Failure;
 use muster_core::{Code, Error};
 use muster_engine::Engine;
@@ -78,6 +79,7 @@ pub fn router(engine: Engine, config: HttpConfig) -> Router {
         // Uploads are limited by the engine while they stream, JSON bodies where they are read.
         .layer(DefaultBodyLimit::disable())
         .layer(CatchPanicLayer::custom(failure::from_panic))
+        .layer(from_fn(linger::linger))
         .layer(from_fn_with_state(app.clone(), edge::edge))
         .with_state(app)
 }
