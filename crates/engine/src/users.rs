@@ -131,7 +131,7 @@ impl Engine {
                 job: None,
                 actor: &caller.actor,
             };
-            if !commit::write(&mut tx, caller.tenant, &planned, &commit).await? {
+            if !commit::write(&mut tx, caller.tenant, planned, &commit).await? {
                 // Somebody took the email in this moment; the next plan sees them.
                 continue;
             }
@@ -182,7 +182,7 @@ impl Engine {
             job: None,
             actor: &caller.actor,
         };
-        commit::write(&mut tx, caller.tenant, &planned, &commit).await?;
+        commit::write(&mut tx, caller.tenant, planned, &commit).await?;
         Ok(tx.commit().await?)
     }
 }
