@@ -1,0 +1,134 @@
+//! Why a command did not do its work, as sentences on stderr and an exit code.
+
+use muster_engine::{EngineError, chain};
+use std::fmt;
+use std::io;
+
+/// The exit code of a job of which some rows failed, and of a check that does not hold.
+pub const EXIT_PARTLY: u8 = 1;
+/// The exit code of what failed or was refused as a whole.
+pub const EXIT_FAILED: u8 = 2;
+
+/// The result of most functions of the command line.
+pub type Result<T, E = Failure> = std::result::Result<T, E>;
+
+/// Why a command did not do its work.
+#[derive(Debug)]
+pub struct Failure {
+    sentence: String,
+    details: Vec<String>,
+    hint: Option<String>,
+    exit: u8,
+    unreachable: bool,
+}
+
+impl Failure {
+    /// A failure of one sentence.
+    pub fn new(sentence: impl Into<String>) -> Self {
+        Self {
+            sentence: sentence.into(),
+            details: Vec::new(),
+            hint: None,
+            exit: EXIT_FAILED,
+            unreachable: false,
+        }
+    }
+
+    /// A failure with every single reason, where there are several.
+    pub fn listed(sentence: &str, reasons: impl IntoIterator<Item = String>) -> Self {
+        let reasons: Vec<String> = reasons.into_iter().collect();
+        match reasons.as_slice() {
+            [] => Self::new(sentence),
+            [one] if one == sentence => Self::new(sentence),
+            [one] => Self::new(sentence).detail(one),
+            several => Self {
+                details: several.to_vec(),
+                ..Self::new(format!("Refused for {} reasons:", several.len()))
+            },
+        }
+    }
+
+    /// A failure with its cause.
+    pub fn caused(sentence: impl fmt::Display, cause: &(dyn std::error::Error + 'static)) -> Self {
+        Self::new(format!("{sentence}: {}", chain(cause)))
+    }
+
+    /// An end without words: everything that is to be said was said, or nobody listens.
+    pub fn quiet(exit: u8) -> Self {
+        Self { exit, ..Self::new("") }
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Self {
+            hint: Some(hint.into()),
+            ..self
+        }
+    }
+
+    /// Adds a sentence to the list below the first.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.details.push(detail.into());
+        self
+    }
+
+    /// Says that the same may work when it is tried again, because only the way to the server is missing.
+    #[must_use]
+    pub fn unreachable(self) -> Self {
+        Self {
+            unreachable: true,
+            ..self
+        }
+    }
+
+    /// Whether only the way to the server is missing.
+    pub fn is_unreachable(&self) -> bool {
+        self.unreachable
+    }
+
+    /// The code to exit with.
+    pub fn exit(&self) -> u8 {
+        self.exit
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.sentence.is_empty() {
+            return Ok(());
+        }
+        writeln!(f, "error: {}", self.sentence)?;
+        for detail in &self.details {
+            writeln!(f, "  - {detail}")?;
+        }
+        match &self.hint {
+            Some(hint) => writeln!(f, "hint: {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<EngineError> for Failure {
+    /// Whoever runs a command on the server's machine may know the cause.
+    fn from(error: EngineError) -> Self {
+        match &error {
+            EngineError::Refused(refused) => {
+                let entries = refused.errors.iter().map(|fault| fault.message.clone());
+                Self::listed(&refused.detail, entries)
+            }
+            _ => Self::new(chain(&error)),
+        }
+    }
+}
+
+impl From<io::Error> for Failure {
+    /// A pipe that was closed at the other end, as by `head`, is no failure.
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::quiet(0),
+            _ => Self::new(chain(&error)),
+        }
+    }
+}

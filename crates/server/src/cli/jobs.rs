@@ -1,0 +1,179 @@
+//! `muster jobs`: looking at the jobs of a server, and controlling them.
+
+use crate::cli::client::{Client, RemoteArgs};
+use crate::cli::failure::Result;
+use crate::cli::out::{self, Table};
+use crate::cli::progress::{Progress, watch};
+use crate::cli::report::{RemoteJob, print_errors};
+use clap::{Args, Subcommand, ValueEnum};
+use muster_core::id::JobId;
+use reqwest::Method;
+use serde_json::Value;
+use std::io::{self, Write};
+
+/// `muster jobs`
+#[derive(Debug, Subcommand)]
+pub(crate) enum JobsCommand {
+    /// List jobs, the newest first
+    List {
+        /// Only those in this state
+        #[arg(long)]
+        state: Option<String>,
+        /// Only those of this kind
+        #[arg(long)]
+        kind: Option<String>,
+        /// How many
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: u32,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        remote: RemoteArgs,
+    },
+    /// Show a job, its counts and its errors
+    Show(OneJob),
+    /// Watch a job until it ends; exits like import and update do
+    Watch(OneJob),
+    /// End a job; what is applied stays
+    Cancel(OneJob),
+    /// Let a job rest before its next rows
+    Pause(OneJob),
+    /// Let a paused job go on
+    Resume(OneJob),
+    /// Print what became of each row, in the order of the file
+    Results {
+        /// The job's id
+        id: JobId,
+        /// Only rows that ended like this: created, updated, unchanged, skipped, failed, unprocessed
+        #[arg(long)]
+        status: Option<String>,
+        /// How the rows are written
+        #[arg(long, value_enum, default_value = "csv")]
+        format: Format,
+        #[command(flatten)]
+        remote: RemoteArgs,
+    },
+}
+
+/// A job on a server.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct OneJob {
+    /// The job's id
+    id: JobId,
+    /// Print the job as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    remote: RemoteArgs,
+}
+
+/// How results are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// The columns of the file, then ours
+    Csv,
+    /// One JSON object a line
+    Ndjson,
+}
+
+/// `muster jobs …`
+pub(crate) async fn jobs(command: &JobsCommand) -> Result<()> {
+    match command {
+        JobsCommand::List {
+            state,
+            kind,
+            limit,
+            json,
+            remote,
+        } => {
+            let mut query = vec![("limit", limit.to_string())];
+            query.extend(state.iter().map(|state| ("state", state.clone())));
+            query.extend(kind.iter().map(|kind| ("kind", kind.clone())));
+            list(&remote.client()?, &query, *json).await
+        }
+        JobsCommand::Show(job) => {
+            let client = job.remote.client()?;
+            let answer: Value = client.get(&format!("/v1/jobs/{}", job.id)).await?;
+            tell(&client, &answer, job.json).await
+        }
+        JobsCommand::Watch(job) => {
+            let client = job.remote.client()?;
+            let answer = watch(&client, &job.id.to_string(), &Progress::new()).await?;
+            tell(&client, &answer, job.json).await?;
+            RemoteJob::read(&answer)?.verdict()
+        }
+        JobsCommand::Cancel(job) => control(job, "cancel").await,
+        JobsCommand::Pause(job) => control(job, "pause").await,
+        JobsCommand::Resume(job) => control(job, "resume").await,
+        JobsCommand::Results {
+            id,
+            status,
+            format,
+            remote,
+        } => {
+            let format = match format {
+                Format::Csv => "csv",
+                Format::Ndjson => "ndjson",
+            };
+            let mut query = vec![("format", format.to_owned())];
+            query.extend(status.iter().map(|status| ("status", status.clone())));
+            results(&remote.client()?, *id, &query).await
+        }
+    }
+}
+
+async fn list(client: &Client, query: &[(&str, String)], json: bool) -> Result<()> {
+    let request = client.request(Method::GET, "/v1/jobs").query(query);
+    let answer: Value = client.json(request).await?;
+    if json {
+        return out::json(&answer);
+    }
+    let mut table = Table::new(&["ID", "KIND", "STATE", "ROWS", "FAILED", "SUBMITTED", "NAME"], &[3, 4]);
+    for job in answer.get("data").and_then(Value::as_array).into_iter().flatten() {
+        let job = RemoteJob::read(job)?;
+        let submitted = job.submitted_at.get(..19).unwrap_or_default().replace('T', " ");
+        let (rows, failed) = (out::number(job.counts.received), out::number(job.counts.failed));
+        table.row([job.id, job.kind, job.state, rows, failed, submitted, job.name]);
+    }
+    out::data(table)?;
+    if answer.get("next_cursor").is_some_and(|next| !next.is_null()) {
+        out::talk("There are more; --limit shows them.");
+    }
+    Ok(())
+}
+
+async fn tell(client: &Client, answer: &Value, json: bool) -> Result<()> {
+    if json {
+        return out::json(answer);
+    }
+    let job = RemoteJob::read(answer)?;
+    job.print()?;
+    print_errors(client, &job).await
+}
+
+async fn control(job: &OneJob, verb: &str) -> Result<()> {
+    let client = job.remote.client()?;
+    let request = client.request(Method::POST, &format!("/v1/jobs/{}/{verb}", job.id));
+    let answer: Value = client.json(request).await?;
+    match job.json {
+        true => out::json(&answer),
+        false => {
+            let state = RemoteJob::read(&answer)?.state;
+            out::talk(format!("Asked the job to {verb}; it is {state}."));
+            Ok(())
+        }
+    }
+}
+
+async fn results(client: &Client, id: JobId, query: &[(&str, String)]) -> Result<()> {
+    let request = client
+        .request(Method::GET, &format!("/v1/jobs/{id}/results"))
+        .query(query);
+    let mut response = client.send(request).await?;
+    let mut out = io::stdout();
+    while let Some(bytes) = response.chunk().await.map_err(|error| client.broken(&error))? {
+        out.write_all(&bytes)?;
+    }
+    Ok(out.flush()?)
+}

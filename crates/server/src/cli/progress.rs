@@ -1,0 +1,149 @@
+//! Watching an upload and a job: a bar on a terminal, a quiet line now and then elsewhere.
+
+use crate::cli::client::Client;
+use crate::cli::failure::{Failure, Result};
+use crate::cli::out;
+use crate::cli::report::{RemoteJob, duration};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::Value;
+use std::io::IsTerminal;
+use std::time::Duration;
+
+/// How often a job is looked at for the bar.
+const LOOK: Duration = Duration::from_millis(150);
+/// Elsewhere a line is written this often.
+const QUIET_SECONDS: u64 = 10;
+/// How often a server that cannot be reached is tried again, once a second: it may be starting again.
+const PATIENCE: u32 = 60;
+
+/// The progress of one upload or job.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    /// A bar where there is a terminal.
+    pub(crate) fn new() -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+            bar.enable_steady_tick(Duration::from_millis(100));
+            bar
+        });
+        Self { bar }
+    }
+
+    /// Says that a file of so many bytes is being sent.
+    pub(crate) fn sending(&self, bytes: Option<u64>) {
+        if let Some(bar) = &self.bar {
+            bar.set_style(match bytes {
+                Some(_) => style("Sending  {bar:30} {bytes}/{total_bytes}  {bytes_per_sec}"),
+                None => style("Sending  {spinner} {bytes}  {bytes_per_sec}"),
+            });
+            bar.set_length(bytes.unwrap_or(0));
+        }
+    }
+
+    /// The bar that an upload moves.
+    pub(crate) fn bar(&self) -> Option<ProgressBar> {
+        self.bar.clone()
+    }
+
+    /// Shows how far a job is.
+    fn show(&self, job: &RemoteJob) {
+        let progress = &job.progress;
+        let Some(bar) = &self.bar else {
+            out::talk(quiet_line(job));
+            return;
+        };
+        let is_reading = progress.bytes_done < progress.bytes_total;
+        match (job.state.as_str(), is_reading) {
+            ("running", true) => {
+                bar.set_style(style("Reading  {bar:30} {bytes}/{total_bytes}"));
+                bar.set_length(progress.bytes_total);
+                bar.set_position(progress.bytes_done);
+            }
+            ("running", false) => {
+                bar.set_style(style("Applying {bar:30} {human_pos}/{human_len} rows  {msg}"));
+                bar.set_length(job.counts.received);
+                bar.set_position(progress.rows_done);
+                bar.set_message(rate(job));
+            }
+            (state, _) => {
+                bar.set_style(style("{msg} {spinner}"));
+                bar.set_message(format!("The job is {state}"));
+            }
+        }
+    }
+
+    /// Removes the bar.
+    pub(crate) fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    style.progress_chars("━━╌")
+}
+
+fn rate(job: &RemoteJob) -> String {
+    let per_second = format!("{} rows/s", out::number(job.progress.rows_per_second as u64));
+    match job.progress.eta_seconds {
+        Some(seconds) => format!("{per_second}  {} left", duration(seconds)),
+        None => per_second,
+    }
+}
+
+fn quiet_line(job: &RemoteJob) -> String {
+    let (done, all) = (
+        out::number(job.progress.rows_done),
+        out::count(job.counts.received, "row"),
+    );
+    format!("{} {}: {done} of {all}, {}", job.id, job.state, rate(job))
+}
+
+/// Watches a job until it is over, and gives what the server says of it then.
+pub(crate) async fn watch(client: &Client, id: &str, progress: &Progress) -> Result<Value> {
+    let watching = follow(client, id, progress);
+    let watched = tokio::select! {
+        watched = watching => watched,
+        _ = tokio::signal::ctrl_c() => {
+            progress.clear();
+            out::talk(format!("The job goes on without you: muster jobs watch {id}"));
+            Err(Failure::quiet(130))
+        }
+    };
+    progress.clear();
+    watched
+}
+
+async fn follow(client: &Client, id: &str, progress: &Progress) -> Result<Value> {
+    let wait = if progress.bar.is_some() { 0 } else { QUIET_SECONDS };
+    let path = format!("/v1/jobs/{id}?wait={wait}");
+    let mut missed = 0;
+    loop {
+        let answer = match client.get::<Value>(&path).await {
+            Err(failure) if failure.is_unreachable() && missed < PATIENCE => {
+                if missed == 0 {
+                    out::talk("The server does not answer; trying again, the job is safe.");
+                }
+                missed += 1;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                continue;
+            }
+            answer => answer?,
+        };
+        missed = 0;
+        let job = RemoteJob::read(&answer)?;
+        if job.is_over() {
+            return Ok(answer);
+        }
+        progress.show(&job);
+        if progress.bar.is_some() {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What became of a job, for people: its counts, and its errors in groups.
+
+use crate::cli::client::{Client, ProblemEntry};
+use crate::cli::failure::{EXIT_PARTLY, Failure, Result};
+use crate::cli::out::{self, Table};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// A job as the server shows it, as much of it as the command line needs.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RemoteJob {
+    pub(crate) id: String,
+    pub(crate) kind: String,
+    pub(crate) name: String,
+    pub(crate) state: String,
+    pub(crate) counts: RemoteCounts,
+    pub(crate) progress: RemoteProgress,
+    pub(crate) error: Option<Value>,
+    pub(crate) same_file_as: Option<String>,
+    pub(crate) submitted_at: String,
+    pub(crate) started_at: Option<jiff::Timestamp>,
+    pub(crate) finished_at: Option<jiff::Timestamp>,
+}
+
+/// How many rows ended how.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RemoteCounts {
+    pub(crate) received: u64,
+    pub(crate) created: u64,
+    pub(crate) updated: u64,
+    pub(crate) unchanged: u64,
+    pub(crate) skipped: u64,
+    pub(crate) failed: u64,
+    pub(crate) unprocessed: u64,
+}
+
+/// How far a job is.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RemoteProgress {
+    pub(crate) rows_done: u64,
+    pub(crate) bytes_done: u64,
+    pub(crate) bytes_total: u64,
+    pub(crate) rows_per_second: f64,
+    pub(crate) eta_seconds: Option<f64>,
+}
+
+/// Rows that failed for the same reason.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RemoteErrors {
+    code: String,
+    column: Option<String>,
+    count: u64,
+    sample_values: Vec<String>,
+    first_lines: Vec<u64>,
+}
+
+impl RemoteJob {
+    /// Reads a job from what the server said.
+    pub(crate) fn read(json: &Value) -> Result<Self> {
+        Self::deserialize(json).map_err(|error| Failure::caused("The server's answer is not a job", &error))
+    }
+
+    /// Whether the job is over.
+    pub(crate) fn is_over(&self) -> bool {
+        ["completed", "failed", "cancelled", "planned"].contains(&self.state.as_str())
+    }
+
+    /// How long it took, in seconds.
+    pub(crate) fn seconds(&self) -> Option<f64> {
+        let span = self.finished_at?.duration_since(self.started_at?);
+        Some(span.as_secs_f64())
+    }
+
+    /// What to exit with: nothing wrong, some rows failed, or the job did.
+    pub(crate) fn verdict(&self) -> Result<()> {
+        match self.state.as_str() {
+            "failed" => {
+                let words = self
+                    .error
+                    .as_ref()
+                    .and_then(|error| error.get("detail"))
+                    .and_then(Value::as_str);
+                let entries = self.error.as_ref().and_then(|error| error.get("errors")).cloned();
+                let entries: Vec<ProblemEntry> = entries
+                    .and_then(|entries| serde_json::from_value(entries).ok())
+                    .unwrap_or_default();
+                let reasons = entries.iter().map(ProblemEntry::sentence);
+                Err(Failure::listed(words.unwrap_or("The job failed."), reasons))
+            }
+            "cancelled" => Err(Failure::new("The job was cancelled.")),
+            _ if self.counts.failed > 0 => Err(Failure::quiet(EXIT_PARTLY)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Prints how it ended, or how far it is.
+    pub(crate) fn print(&self) -> Result<()> {
+        let mut title = format!("{} {}: {}", self.kind, self.id, self.state);
+        if let Some(seconds) = self.seconds() {
+            title.push_str(&format!(
+                " in {}, {} rows/s",
+                duration(seconds),
+                out::number(self.progress.rows_per_second as u64)
+            ));
+        }
+        out::data(title)?;
+        let counts = &self.counts;
+        let lines = [
+            ("received", counts.received),
+            ("created", counts.created),
+            ("updated", counts.updated),
+            ("unchanged", counts.unchanged),
+            ("skipped", counts.skipped),
+            ("failed", counts.failed),
+            ("unprocessed", counts.unprocessed),
+        ];
+        for (word, count) in lines {
+            if count > 0 || ["received", "failed"].contains(&word) {
+                out::data(format!("  {word:<12}{:>12}", out::number(count)))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Prints the errors of a job in groups, if there are any.
+pub(crate) async fn print_errors(client: &Client, job: &RemoteJob) -> Result<()> {
+    if job.counts.failed + job.counts.skipped == 0 {
+        return Ok(());
+    }
+    let groups = errors(client, &job.id).await?;
+    out::data("")?;
+    out::data(error_table(&groups))
+}
+
+/// The errors of a job in groups.
+pub(crate) async fn errors(client: &Client, id: &str) -> Result<Vec<RemoteErrors>> {
+    let answer: Value = client.get(&format!("/v1/jobs/{id}/errors")).await?;
+    let groups = answer.get("data").unwrap_or(&answer);
+    Vec::deserialize(groups).map_err(|error| Failure::caused("The server's answer is not a list of errors", &error))
+}
+
+/// The groups as a table, the largest first.
+pub(crate) fn error_table(groups: &[RemoteErrors]) -> Table {
+    let mut groups: Vec<&RemoteErrors> = groups.iter().collect();
+    groups.sort_by_key(|group| std::cmp::Reverse(group.count));
+    let mut table = Table::new(&["CODE", "COLUMN", "ROWS", "FIRST LINES", "VALUES"], &[2]);
+    for group in groups {
+        let lines: Vec<String> = group.first_lines.iter().map(ToString::to_string).collect();
+        let values = group.sample_values.iter().take(3);
+        let values: Vec<String> = values.map(|value| format!("\"{}\"", shown(value))).collect();
+        table.row([
+            group.code.clone(),
+            group.column.clone().unwrap_or_else(|| "-".to_owned()),
+            out::number(group.count),
+            lines.join(" "),
+            values.join(" "),
+        ]);
+    }
+    table
+}
+
+/// A value that fits a table and cannot disturb a terminal.
+fn shown(value: &str) -> String {
+    let mut chars = value.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let mut short: String = chars.by_ref().take(30).collect();
+    if chars.next().is_some() {
+        short.push('…');
+    }
+    short
+}
+
+/// A time that passed, for people.
+pub(crate) fn duration(seconds: f64) -> String {
+    match seconds {
+        seconds if seconds < 10.0 => format!("{seconds:.1} s"),
+        seconds if seconds < 120.0 => format!("{seconds:.0} s"),
+        seconds if seconds < 7_200.0 => format!("{:.0} min", seconds / 60.0),
+        seconds => format!("{:.1} h", seconds / 3_600.0),
+    }
+}
