@@ -1,66 +1,74 @@
-//! Refusals that arrive.
+//! Hearing somebody out.
 //!
-//! A request may be refused long before its body has come in: the key is wrong, an option is misspelled. If the
-//! connection were closed then, whoever is still sending would see it break, and mostly not see the answer. So what is
-//! left of a body that nobody wants is read and thrown away for a while, beside the answer.
+//! Whoever is refused while still sending may not read the answer: a connection that is closed with unread bytes in it is
+//! reset, and the answer with it. So the rest of such a body is read and thrown away, for a while.
 
 use axum::body::{Body, BodyDataStream, Bytes, HttpBody};
 use axum::extract::Request;
-use axum::middleware::Next;
-use axum::response::Response;
+use axum::http::header::EXPECT;
 use futures_util::{Stream, StreamExt};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// How long the rest of a body is read.
-const LINGER: Duration = Duration::from_secs(30);
-/// How much of it is.
-const LINGER_BYTES: usize = 1 << 30;
+/// How long somebody is heard out.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How much of what nobody wants is read.
+const UNWANTED_BYTES: usize = 1 << 30;
 
-/// Wraps the body of a request so that what is left of it is read.
-pub(super) async fn linger(request: Request, next: Next) -> Response {
+/// The request, with a body that is heard out when it is dropped before its end.
+pub fn heard_out(request: Request) -> Request {
     if request.body().is_end_stream() {
-        return next.run(request).await;
+        return request;
     }
-    let (head, body) = request.into_parts();
-    let body = Lingering(Some(body.into_data_stream()));
-    next.run(Request::from_parts(head, Body::from_stream(body))).await
+    // Whoever waits to be told to go on has not sent anything yet, and reading would tell them to.
+    let waits = request.headers().contains_key(EXPECT);
+    request.map(|body| {
+        Body::from_stream(Heard {
+            body: Some(body.into_data_stream()),
+            waits,
+        })
+    })
 }
 
-/// A body that is read to its end when it is dropped before.
-struct Lingering(Option<BodyDataStream>);
+struct Heard {
+    /// None at its end.
+    body: Option<BodyDataStream>,
+    waits: bool,
+}
 
-impl Stream for Lingering {
+impl Stream for Heard {
     type Item = Result<Bytes, axum::Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Some(body) = &mut self.0 else {
+        self.waits = false;
+        let Some(body) = &mut self.body else {
             return Poll::Ready(None);
         };
-        let polled = body.poll_next_unpin(context);
-        if matches!(polled, Poll::Ready(None | Some(Err(_)))) {
-            self.0 = None;
+        let next = body.poll_next_unpin(context);
+        if matches!(next, Poll::Ready(None | Some(Err(_)))) {
+            self.body = None;
         }
-        polled
+        next
     }
 }
 
-impl Drop for Lingering {
+impl Drop for Heard {
     fn drop(&mut self) {
-        let (Some(body), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) else {
+        let (Some(body), false, Ok(runtime)) = (self.body.take(), self.waits, tokio::runtime::Handle::try_current())
+        else {
             return;
         };
-        runtime.spawn(async move { tokio::time::timeout(LINGER, discard(body)).await });
+        runtime.spawn(tokio::time::timeout(PATIENCE, read_away(body)));
     }
 }
 
-async fn discard(mut body: BodyDataStream) {
-    let mut left = LINGER_BYTES;
+async fn read_away(mut body: BodyDataStream) {
+    let mut read = 0;
     while let Some(Ok(bytes)) = body.next().await {
-        match left.checked_sub(bytes.len()) {
-            Some(less) => left = less,
-            None => return,
+        read += bytes.len();
+        if read > UNWANTED_BYTES {
+            return;
         }
     }
 }
