@@ -137,13 +137,19 @@ impl Upload {
         &mut self.new
     }
 
-    /// Takes the next bytes. Refuses with `file_too_large` or `storage_full`.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+    /// Refuses with `file_too_large` where this many more bytes would be too many, for senders who say it beforehand.
+    pub fn check_room(&self, bytes: u64) -> Result<()> {
         let limit = self.engine.limits().upload_bytes;
-        if self.incoming.bytes() + bytes.len() as u64 > limit {
+        if self.incoming.bytes().saturating_add(bytes) > limit {
             let detail = format!("The file is larger than the {limit} bytes that this server accepts.");
             return Err(EngineError::refuse(Code::FileTooLarge, detail));
         }
+        Ok(())
+    }
+
+    /// Takes the next bytes. Refuses with `file_too_large` or `storage_full`.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.check_room(bytes.len() as u64)?;
         tokio::task::block_in_place(|| {
             self.incoming.write_all(bytes)?;
             self.hash.update(bytes);

@@ -2,6 +2,7 @@
 
 use super::App;
 use super::failure::Failure;
+use super::linger::heard_out;
 use super::{problem, returning_ai};
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
@@ -52,7 +53,7 @@ pub async fn edge(State(app): State<App>, request: Request, next: Next) -> Respo
         .map_or("none", MatchedPath::as_str);
     let span = tracing::info_span!("request", method = %request.method(), route, request_id = text);
 
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let mut response = next.run(heard_out(request)).instrument(span.clone()).await;
     let _in_span = span.enter();
     if let Some(failure) = response.extensions_mut().remove::<Failure>() {
         if let Some(cause) = &failure.cause {

@@ -15,6 +15,7 @@ mod auth;
 mod edge;
 mod extract;
 mod failure;
+mod linger;
 pub mod native;
 mod operations;
 mod page;

@@ -2,18 +2,24 @@
 
 use super::extract::cut_off;
 use super::failure::Failure;
+use axum::body::{Body, Bytes};
 use axum::extract::multipart::{Field, Multipart, MultipartError};
 use axum::extract::{FromRequest, Request};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use futures_util::StreamExt;
 use muster_core::error::{Fault, excerpt};
 use muster_core::{Code, Error};
 use muster_engine::{Caller, Engine, EngineError, Job, NewJob, Upload};
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The most bytes of a form part that is not the file.
 const TEXT_BYTES: usize = 1 << 20;
+
+/// The most bytes that the parser of a form may keep. More than any client sends at once.
+const KEPT_BYTES: usize = 8 << 20;
 
 /// What a face wants to know about a job beside its file.
 pub struct Door {
@@ -65,7 +71,9 @@ impl Description {
     async fn receive_body(mut self, engine: &Engine, caller: &Caller, request: Request) -> Result<Job, Failure> {
         check_content_encoding(request.headers())?;
         self.new.charset = charset(header(request.headers(), CONTENT_TYPE));
+        let announced = header(request.headers(), CONTENT_LENGTH).parse().unwrap_or(0);
         let mut upload = engine.submit(caller, self.new).await?;
+        upload.check_room(announced)?;
         let mut body = request.into_body().into_data_stream();
         while let Some(bytes) = body.next().await {
             upload.write(&bytes.map_err(|_| cut_off())?)?;
@@ -75,13 +83,10 @@ impl Description {
 
     /// Receives a form of which one part is the file.
     pub async fn receive_form(mut self, engine: &Engine, caller: &Caller, request: Request) -> Result<Job, Failure> {
-        let mut form = Multipart::from_request(request, &()).await.map_err(|rejection| {
-            let detail = format!("The form cannot be read: {}.", rejection.body_text());
-            Failure::new(Code::InvalidRequest, detail)
-        })?;
+        let mut form = Form::new(request).await?;
         let mut upload = None;
-        while let Some(part) = form.next_field().await.map_err(malformed)? {
-            let name = part.name().unwrap_or_default().to_owned();
+        while let Some(part) = form.next().await? {
+            let name = part.field.name().unwrap_or_default().to_owned();
             if name != self.door.file_part {
                 self.check_is_no_file(&name, &part)?;
                 self.set(&name, &text(&name, part).await?)?;
@@ -100,22 +105,26 @@ impl Description {
         finish(upload).await
     }
 
-    async fn receive_part(&mut self, engine: &Engine, caller: &Caller, mut part: Field<'_>) -> Result<Upload, Failure> {
-        self.new.file_name = part.file_name().filter(|name| !name.is_empty()).map(str::to_owned);
-        self.new.charset = part.content_type().and_then(charset);
+    async fn receive_part(&mut self, engine: &Engine, caller: &Caller, mut part: Part<'_>) -> Result<Upload, Failure> {
+        self.new.file_name = part
+            .field
+            .file_name()
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned);
+        self.new.charset = part.field.content_type().and_then(charset);
         let kind_may_follow = self.door.kind_option.is_some_and(|name| !self.given.contains(name));
         let mut upload = match kind_may_follow {
             true => engine.receive(caller, self.new.clone()).await?,
             false => engine.submit(caller, self.new.clone()).await?,
         };
-        while let Some(bytes) = part.chunk().await.map_err(malformed)? {
+        while let Some(bytes) = part.chunk().await? {
             upload.write(&bytes)?;
         }
         Ok(upload)
     }
 
-    fn check_is_no_file(&self, name: &str, part: &Field<'_>) -> Result<(), Failure> {
-        match part.file_name() {
+    fn check_is_no_file(&self, name: &str, part: &Part<'_>) -> Result<(), Failure> {
+        match part.field.file_name() {
             None => Ok(()),
             Some(_) => Err(Failure::new(
                 Code::NoFile,
@@ -137,9 +146,9 @@ async fn finish(upload: Upload) -> Result<Job, Failure> {
 }
 
 /// The text of a part that is not the file.
-async fn text(name: &str, mut part: Field<'_>) -> Result<String, Failure> {
+async fn text(name: &str, mut part: Part<'_>) -> Result<String, Failure> {
     let mut bytes = Vec::new();
-    while let Some(more) = part.chunk().await.map_err(malformed)? {
+    while let Some(more) = part.chunk().await? {
         bytes.extend_from_slice(&more);
         if bytes.len() > TEXT_BYTES {
             let detail = format!("The part {} is larger than {TEXT_BYTES} bytes.", excerpt(name));
@@ -164,14 +173,59 @@ pub fn invalid_option(name: &str, message: String) -> Error {
     }
 }
 
-fn malformed(error: MultipartError) -> Failure {
-    match error.status() {
-        StatusCode::INTERNAL_SERVER_ERROR => cut_off(),
-        _ => {
-            let detail = format!("The form cannot be read: {}.", error.body_text());
-            Failure::new(Code::InvalidRequest, detail)
-        }
+/// The parts of a form, one after the other.
+struct Form {
+    parts: Multipart,
+    /// Bytes that came and that no part has given out. The parser keeps them until it understands them.
+    kept: Arc<AtomicUsize>,
+}
+
+/// A part of a form.
+struct Part<'a> {
+    field: Field<'a>,
+    kept: Arc<AtomicUsize>,
+}
+
+impl Form {
+    async fn new(request: Request) -> Result<Self, Failure> {
+        let kept = Arc::new(AtomicUsize::new(0));
+        let counter = kept.clone();
+        let counted = request.map(|body| {
+            Body::from_stream(body.into_data_stream().map(move |bytes| {
+                let bytes = bytes.map_err(|_| "the body ended before it was complete")?;
+                match counter.fetch_add(bytes.len(), Ordering::Relaxed) > KEPT_BYTES {
+                    true => Err("the headers of a part have no end"),
+                    false => Ok(bytes),
+                }
+            }))
+        });
+        let parts = Multipart::from_request(counted, &()).await;
+        let parts = parts.map_err(|rejection| malformed(&rejection.body_text()))?;
+        Ok(Self { parts, kept })
     }
+
+    async fn next(&mut self) -> Result<Option<Part<'_>>, Failure> {
+        let field = self.parts.next_field().await.map_err(unreadable)?;
+        self.kept.store(0, Ordering::Relaxed);
+        let kept = self.kept.clone();
+        Ok(field.map(|field| Part { field, kept }))
+    }
+}
+
+impl Part<'_> {
+    async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
+        let chunk = self.field.chunk().await.map_err(unreadable)?;
+        self.kept.store(0, Ordering::Relaxed);
+        Ok(chunk)
+    }
+}
+
+fn unreadable(error: MultipartError) -> Failure {
+    malformed(&error.body_text())
+}
+
+fn malformed(why: &str) -> Failure {
+    Failure::new(Code::InvalidRequest, format!("The form cannot be read: {why}."))
 }
 
 fn header(headers: &HeaderMap, name: axum::http::HeaderName) -> &str {

@@ -179,8 +179,8 @@ impl App {
 
     /// The user of an email.
     pub async fn user(&self, email: &str) -> Value {
-        let (_, mut page) = self.get(&format!("/v1/users?email={email}")).await;
-        page["data"][0].take()
+        let (_, page) = self.get(&format!("/v1/users?email={email}")).await;
+        page.pointer("/data/0").cloned().unwrap_or_default()
     }
 
     pub async fn count_jobs(&self) -> usize {

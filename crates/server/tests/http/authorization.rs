@@ -49,19 +49,16 @@ impl Operation {
     /// A request that would succeed with the right key and an id that exists.
     fn request(&self, app: &App, id: &str) -> RequestBuilder {
         let request = app.bare(self.method.clone(), &self.path.replace("{id}", id));
-        let example = |content: &str| self.body[content]["example"].clone();
-        match self
-            .body
-            .as_object()
-            .map(|contents| contents.keys().next().unwrap().as_str())
-        {
-            None => request,
-            Some("application/json") => request.json(&example("application/json")),
-            Some("text/csv") => request.body(example("text/csv").as_str().unwrap().to_owned()),
-            Some("multipart/form-data") => {
-                request.multipart(Form::new().part("data", Part::text("Email\nada@example.com\n").file_name("a.csv")))
-            }
-            Some(other) => panic!("a test must know how to send {other}"),
+        let example = |content: &str| Some(self.body.get(content)?["example"].clone());
+        if let Some(json) = example("application/json") {
+            request.json(&json)
+        } else if let Some(csv) = example("text/csv") {
+            request.body(csv.as_str().unwrap().to_owned())
+        } else if example("multipart/form-data").is_some() {
+            request.multipart(Form::new().part("data", Part::text("Email\nada@example.com\n").file_name("a.csv")))
+        } else {
+            assert!(self.body.is_null(), "a test must know how to send {}", self.body);
+            request
         }
     }
 }
@@ -69,9 +66,14 @@ impl Operation {
 /// Objects of a community, by the beginning of the paths that take their ids.
 async fn objects(app: &App, key: &str) -> BTreeMap<&'static str, String> {
     let send = |method, path: &str| app.bare(method, path).bearer_auth(key);
-    let (_, job) = json_of(send(Method::POST, "/v1/jobs?kind=import").body("Email\nada@example.com\n")).await;
-    let job = job["id"].as_str().unwrap().to_owned();
-    json_of(send(Method::GET, &format!("/v1/jobs/{job}?wait=60"))).await;
+    let mut job = String::new();
+    // The first job makes a user; the second one is of the kind whose scope the document names first.
+    for kind in ["import", "update"] {
+        let submit = send(Method::POST, &format!("/v1/jobs?kind={kind}"));
+        let (_, submitted) = json_of(submit.body("Email\nada@example.com\n")).await;
+        job = submitted["id"].as_str().unwrap().to_owned();
+        json_of(send(Method::GET, &format!("/v1/jobs/{job}?wait=60"))).await;
+    }
     let first = async |path: &str| {
         let (_, page) = json_of(send(Method::GET, path)).await;
         page["data"][0]["id"].to_string().trim_matches('"').to_owned()
