@@ -27,6 +27,7 @@ impl Progress {
     pub(crate) fn new() -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+            bar.set_style(style("{spinner}"));
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });
@@ -105,7 +106,7 @@ fn quiet_line(job: &RemoteJob) -> String {
     format!("{} {}: {done} of {all}, {}", job.id, job.state, rate(job))
 }
 
-/// Watches a job until it is over, and gives what the server says of it then.
+/// Watches a job until it is over or Ctrl-C, and gives what the server says of it then.
 pub(crate) async fn watch(client: &Client, id: &str, progress: &Progress) -> Result<Value> {
     let watching = follow(client, id, progress);
     let watched = tokio::select! {
@@ -120,7 +121,8 @@ pub(crate) async fn watch(client: &Client, id: &str, progress: &Progress) -> Res
     watched
 }
 
-async fn follow(client: &Client, id: &str, progress: &Progress) -> Result<Value> {
+/// Watches a job until it is over.
+pub(crate) async fn follow(client: &Client, id: &str, progress: &Progress) -> Result<Value> {
     let wait = if progress.bar.is_some() { 0 } else { QUIET_SECONDS };
     let path = format!("/v1/jobs/{id}?wait={wait}");
     let mut missed = 0;

@@ -103,6 +103,17 @@ impl Rows {
         }
     }
 
+    /// The names of the columns.
+    pub fn header(&self) -> String {
+        self.plan.header()
+    }
+
+    /// The email of somebody whom a row names that is not broken, if there is one: the first is broken only if all are.
+    pub fn somebody(&self) -> String {
+        let first = self.order.clone().and_then(|mut order| order.next());
+        self.plan.email(first.unwrap_or_default())
+    }
+
     /// The next block of the file, the header first; nothing at the end.
     pub fn next_block(&mut self) -> io::Result<Option<Vec<u8>>> {
         let mut block = Vec::with_capacity(BLOCK_BYTES + 1_024);
