@@ -129,6 +129,7 @@ catalogue! {
     InsufficientBalance "insufficient_balance" Row 409 "The currency would fall below its minimum; see the option overdraft.";
     DuplicateInFile "duplicate_in_file" Row 409 "The same user stands in the file more than once; see the option on_duplicate.";
     ColumnCountMismatch "column_count_mismatch" Row 400 "The row has not as many cells as the header.";
+    MalformedQuote "malformed_quote" Row 400 "A cell goes on after its closing quote; write a quote inside a quoted cell twice.";
     InvalidEncoding "invalid_encoding" Row 400 "The row has bytes that are not valid in the file's encoding.";
     NulCharacter "nul_character" Row 400 "The row has a NUL character.";
     RequiredField "required_field" Row 400 "The field must have a value.";

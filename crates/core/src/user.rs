@@ -89,7 +89,7 @@ fn write_string(out: &mut Vec<u8>, text: &str) {
 fn write_value(out: &mut Vec<u8>, value: Option<&Value>) {
     match value {
         None => out.extend_from_slice(b"null"),
-        Some(Value::Integer(_) | Value::Boolean(_)) => out.extend_from_slice(value.unwrap().to_string().as_bytes()),
+        Some(value @ (Value::Integer(_) | Value::Boolean(_))) => out.extend_from_slice(value.to_string().as_bytes()),
         Some(Value::Options(keys)) => serde_json::to_writer(out, keys).expect("writing to memory does not fail"),
         Some(Value::Text(text) | Value::Json(text)) => write_string(out, text),
         Some(value @ (Value::Decimal(_) | Value::Date(_) | Value::Datetime(_))) => {

@@ -151,6 +151,7 @@ impl Upload {
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.check_room(bytes.len() as u64)?;
         tokio::task::block_in_place(|| {
+            self.engine.faults().pass_writing("accept.writing")?;
             self.incoming.write_all(bytes)?;
             self.hash.update(bytes);
             self.sniffer.push(bytes);

@@ -51,6 +51,11 @@ impl<'a> RowParser<'a> {
         if let Some(defect) = record.defect() {
             return Err(self.defective(defect));
         }
+        if let Some(column) = record.stray_quote() {
+            let message = "the cell goes on after its closing quote; a quote inside is written twice";
+            let column = self.columns.names.get(column).cloned();
+            return Err(RowError { column, ..RowError::row(Code::MalformedQuote, message) });
+        }
         let key = self.key(record.text(self.columns.key))?;
         let mut edits = Vec::with_capacity(self.columns.roles.len());
         for (index, role) in self.columns.roles.iter().enumerate() {

@@ -8,7 +8,7 @@ fn lines(bytes: &[u8]) -> Vec<u64> {
 }
 
 fn delimiter(bytes: &[u8]) -> char {
-    sniff(bytes).unwrap().delimiter
+    sniff(bytes).expect("the file is accepted").delimiter
 }
 
 fn with_encoding(encoding: Encoding) -> SniffOptions {

@@ -262,7 +262,7 @@ async fn hostile_files_fail_their_rows_or_their_job_and_nothing_is_lost() {
 
         let long = "x".repeat(10 << 20);
         let mut text = format!("email,notes\rann@x.org,{long}\rbob@x.org,fine\rann@x.org,a\0b\r").into_bytes();
-        text.extend(b"ann@x.org,\xc3\xa9\rann@x.org,\xff\rann@x.org,a,b\r");
+        text.extend(b"ann@x.org,\xc3\xa9\rann@x.org,\xff\rann@x.org,a,b\rann@x.org,\"5\" pipe\"\r");
         let job = bench.submit(JobKind::Update, &[], &text).await.expect("it is accepted");
         bench.run().await;
         assert_eq!(
@@ -273,7 +273,8 @@ async fn hostile_files_fail_their_rows_or_their_job_and_nothing_is_lost() {
                 "failed nul_character",
                 "updated",
                 "failed invalid_encoding",
-                "failed column_count_mismatch"
+                "failed column_count_mismatch",
+                "failed malformed_quote"
             ]
         );
 

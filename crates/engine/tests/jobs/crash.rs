@@ -183,3 +183,20 @@ async fn a_job_that_kills_every_worker_is_given_up() {
         assert_eq!(job.error.expect("it says why").code, muster_core::Code::WorkerCrashed);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_is_full_while_staging_is_said_and_nothing_is_half_accepted() {
+    for place in places().await {
+        let faults = Faults::none();
+        let bench = place.set_up_with(faults.clone()).await;
+        faults.plan("accept.writing", 3, Fault::DiskFull);
+        let refused = bench.submit(JobKind::Import, &[], people().as_bytes()).await.expect_err("there is no room");
+        assert_eq!(refused.public().code, muster_core::Code::StorageFull);
+        assert_eq!(refused.public().code.status(), 507);
+        assert_eq!(bench.engine.staging().count_incoming().expect("it can be read"), 0);
+        let page = bench.engine.list_jobs(&bench.caller, &Default::default(), 10).await.expect("jobs can be listed");
+        assert!(page.jobs.is_empty());
+        bench.import(&people()).await;
+        bench.check().await;
+    }
+}
