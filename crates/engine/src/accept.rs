@@ -31,10 +31,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            upload_bytes: 5 << 30,
-            open_jobs: 1_000,
-        }
+        Self { upload_bytes: 5 << 30, open_jobs: 1_000 }
     }
 }
 
@@ -115,14 +112,7 @@ impl Engine {
         }
         let sniffer = Sniffer::new(new.sniff_options());
         let incoming = self.staging().create()?;
-        Ok(Upload {
-            engine: self.clone(),
-            caller: caller.clone(),
-            new,
-            incoming,
-            hash: Sha256::new(),
-            sniffer,
-        })
+        Ok(Upload { engine: self.clone(), caller: caller.clone(), new, incoming, hash: Sha256::new(), sniffer })
     }
 }
 
@@ -161,14 +151,7 @@ impl Upload {
 
     /// The file is complete: refuses what can never work, else makes the job. When this answers, the job is durable.
     pub async fn finish(self) -> Result<Job> {
-        let Self {
-            engine,
-            caller,
-            new,
-            incoming,
-            hash,
-            mut sniffer,
-        } = self;
+        let Self { engine, caller, new, incoming, hash, mut sniffer } = self;
         caller.require(new.scope())?;
         sniffer.tell(new.sniff_options());
         let file = sniffer.finish()?;
@@ -176,18 +159,10 @@ impl Upload {
         let columns = map_header(&file.header, &fields, &new.options)?;
         check_columns(&columns, &fields, &new)?;
 
-        let of = JobRef {
-            tenant: caller.tenant,
-            id: job_id(),
-        };
+        let of = JobRef { tenant: caller.tenant, id: job_id() };
         let (staged, size_bytes) = (object(of, "input"), incoming.bytes());
         tokio::task::block_in_place(|| incoming.publish(engine.staging(), &staged))?;
-        let input = Input {
-            file_name: new.file_name.clone(),
-            size_bytes,
-            sha256: hex(&hash.finalize()),
-            file,
-        };
+        let input = Input { file_name: new.file_name.clone(), size_bytes, sha256: hex(&hash.finalize()), file };
         let job = engine.insert(of, &caller, &new, &staged, input).await?;
         engine.submitted().notify_one();
         Ok(job)
@@ -214,24 +189,25 @@ impl Engine {
             submitted_at: self.clock().now(),
         };
         let mut tx = self.store().begin().await?;
-        let job = tx
-            .insert_job(of.tenant, &job)
-            .await
-            .inspect_err(|_| self.staging().remove(staged))?;
+        let job = tx.insert_job(of.tenant, &job).await.inspect_err(|_| self.staging().remove(staged))?;
         // A commit that fails may have happened all the same, so from here on the file stays; a sweep finds it if not.
         tx.commit().await?;
         self.faults().pass("accept.inserted").await?;
         Ok(job)
     }
 
-    /// Removes what uploads left behind whose process died: parts of files, and files of which no job knows. To be called
-    /// only where no other process uses the staging area.
+    /// Removes what processes left behind that died: parts of files, files of which no job knows, and what jobs that are
+    /// over do not need. To be called only where no other process uses the staging area.
     pub async fn sweep(&self) -> Result<()> {
         self.staging().sweep()?;
         let mut connection = self.store().read().await?;
         for of in self.staging().list_jobs()? {
-            if connection.get_job::<Input>(of.tenant, of.id).await?.is_none() {
-                self.staging().remove(&object(of, "input"));
+            match connection.get_job::<Input>(of.tenant, of.id).await? {
+                None => self.staging().tidy(of, &[])?,
+                Some(job) if job.state.is_final() => {
+                    self.staging().tidy(of, &[&job.staged, job.results.as_deref().unwrap_or_default()])?;
+                }
+                Some(_) => {}
             }
         }
         Ok(())
@@ -262,8 +238,5 @@ fn check_columns(columns: &Columns, fields: &FieldSet, new: &NewJob) -> Result<(
     if wanted == found && columns.names.len() == exact.len() {
         return Ok(());
     }
-    Err(EngineError::refuse(
-        Code::UnknownColumn,
-        format!("The columns must be exactly {}.", exact.join(", ")),
-    ))
+    Err(EngineError::refuse(Code::UnknownColumn, format!("The columns must be exactly {}.", exact.join(", "))))
 }

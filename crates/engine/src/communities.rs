@@ -13,26 +13,13 @@ impl Engine {
     pub async fn create_community(&self, name: &str) -> Result<Community> {
         let name = name.trim();
         if name.is_empty() || name.chars().count() > 100 {
-            return Err(EngineError::refuse(
-                Code::InvalidRequest,
-                "A community has a name of 1 to 100 characters.",
-            ));
+            return Err(EngineError::refuse(Code::InvalidRequest, "A community has a name of 1 to 100 characters."));
         }
         let now = self.clock().now();
         let mut tx = self.store().begin().await?;
         let made = tx.insert_community(community_id(), name, now).await?;
         for (key, name, kind) in BUILT_IN {
-            tx.insert_field(
-                made.tenant,
-                field_id(),
-                key,
-                name,
-                *kind,
-                &built_in_rules(key),
-                true,
-                now,
-            )
-            .await?;
+            tx.insert_field(made.tenant, field_id(), key, name, *kind, &built_in_rules(key), true, now).await?;
         }
         tx.commit().await?;
         Ok(made)

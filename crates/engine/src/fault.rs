@@ -48,10 +48,7 @@ impl Faults {
     /// Plans a fault for when the point was passed so often. It happens once.
     pub fn plan(&self, point: &str, passes: u32, fault: Fault) {
         assert!(POINTS.contains(&point), "there is no point {point}");
-        self.0
-            .lock()
-            .expect("no one panics with the lock")
-            .insert(point.to_owned(), (passes, fault));
+        self.0.lock().expect("no one panics with the lock").insert(point.to_owned(), (passes, fault));
     }
 
     /// Reads a plan such as `apply.committed:3`: kill the process when the point is passed for the fourth time.
@@ -72,9 +69,7 @@ impl Faults {
             Some(Fault::Crash) => Err(EngineError::Planned(point)),
             Some(Fault::DiskFull) => Err(EngineError::Staging(io::ErrorKind::StorageFull.into())),
             Some(Fault::Kill) => {
-                let _ = std::process::Command::new("kill")
-                    .args(["-9", &std::process::id().to_string()])
-                    .status();
+                let _ = std::process::Command::new("kill").args(["-9", &std::process::id().to_string()]).status();
                 std::future::pending().await
             }
             Some(Fault::Stall(notify)) => {

@@ -58,10 +58,7 @@ impl Engine {
     pub async fn create_key(&self, community: &Community, new: &NewKey) -> Result<MadeKey> {
         let name = new.name.trim();
         if name.is_empty() || name.chars().count() > 100 {
-            return Err(EngineError::refuse(
-                Code::InvalidRequest,
-                "A key has a name of 1 to 100 characters.",
-            ));
+            return Err(EngineError::refuse(Code::InvalidRequest, "A key has a name of 1 to 100 characters."));
         }
         let random = Alphanumeric.sample_string(&mut UnwrapErr(SysRng), KEY_LENGTH - COMMUNITY_LENGTH);
         let secret = format!("{}{random}", community.id);
@@ -135,11 +132,7 @@ impl Engine {
             KeyCheck::Valid(Caller {
                 tenant: community.tenant,
                 community: community.id,
-                actor: Actor {
-                    kind: ActorKind::ApiKey,
-                    id: key.id.to_string(),
-                    name: key.name,
-                },
+                actor: Actor { kind: ActorKind::ApiKey, id: key.id.to_string(), name: key.name },
                 scopes: key.scopes,
             })
         }))

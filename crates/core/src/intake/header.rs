@@ -6,9 +6,8 @@ use crate::job::{JobOptions, MatchBy, UnknownColumns};
 use std::collections::HashMap;
 
 /// The columns that our own results add. They are passed over, so that a results file can be sent back as it is.
-pub const RESULT_COLUMNS: &[&str] = &[
-    "_line", "_record", "_status", "_code", "_column", "_message", "_user_id", "_changes", "_escaped",
-];
+pub const RESULT_COLUMNS: &[&str] =
+    &["_line", "_record", "_status", "_code", "_column", "_message", "_user_id", "_changes", "_escaped"];
 
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,11 +94,7 @@ pub fn map_header(header: &[String], fields: &FieldSet, options: &JobOptions) ->
 }
 
 /// The option `mapping` by the form in which names are compared. A column that the file does not have is a fault.
-fn mapping<'a>(
-    names: &[String],
-    options: &'a JobOptions,
-    faults: &mut Faults,
-) -> HashMap<String, Option<&'a str>> {
+fn mapping<'a>(names: &[String], options: &'a JobOptions, faults: &mut Faults) -> HashMap<String, Option<&'a str>> {
     let given: Vec<_> = options.mapping.iter().flatten().collect();
     for (column, _) in &given {
         if !names.iter().any(|name| normalize_name(name) == normalize_name(column)) {
@@ -203,11 +198,7 @@ fn unknown(name: &str, normal: &str, fields: &FieldSet) -> String {
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .filter(|(likeness, _)| *likeness >= 0.6);
     match nearest {
-        Some((_, field)) => format!(
-            "no field is called \"{}\"; did you mean \"{}\"?",
-            excerpt(name),
-            field.name
-        ),
+        Some((_, field)) => format!("no field is called \"{}\"; did you mean \"{}\"?", excerpt(name), field.name),
         None => format!("no field is called \"{}\"", excerpt(name)),
     }
 }
@@ -220,11 +211,7 @@ mod tests {
     fn map(header: &str, options: &[(&str, &str)]) -> Result<Columns, Error> {
         let mut parsed = JobOptions::default();
         options.iter().for_each(|(name, text)| parsed.set(name, text).unwrap());
-        map_header(
-            &header.split(',').map(str::to_owned).collect::<Vec<_>>(),
-            &sample(),
-            &parsed,
-        )
+        map_header(&header.split(',').map(str::to_owned).collect::<Vec<_>>(), &sample(), &parsed)
     }
 
     fn code(header: &str, options: &[(&str, &str)]) -> Code {
@@ -233,11 +220,7 @@ mod tests {
 
     #[test]
     fn columns_are_understood_in_any_order_and_however_they_are_written() {
-        let columns = map(
-            "premium-currency_op, E-MAIL ,First Name,Premium Currency,_line,_message",
-            &[],
-        )
-        .unwrap();
+        let columns = map("premium-currency_op, E-MAIL ,First Name,Premium Currency,_line,_message", &[]).unwrap();
         let fields = sample();
         let number = |key| fields.find_by_key(key).unwrap().number;
         assert_eq!(columns.key, 1);
@@ -246,14 +229,8 @@ mod tests {
             [
                 Role::Operator,
                 Role::Key,
-                Role::Field {
-                    number: number("first_name"),
-                    operator: None
-                },
-                Role::Field {
-                    number: number("premium_currency"),
-                    operator: Some(0)
-                },
+                Role::Field { number: number("first_name"), operator: None },
+                Role::Field { number: number("premium_currency"), operator: Some(0) },
                 Role::Ignored,
                 Role::Ignored,
             ]
@@ -275,12 +252,7 @@ mod tests {
                 Code::OperatorNotAllowed
             ]
         );
-        assert!(
-            error
-                .errors
-                .iter()
-                .any(|fault| fault.message.contains("did you mean \"First Name\""))
-        );
+        assert!(error.errors.iter().any(|fault| fault.message.contains("did you mean \"First Name\"")));
         assert_eq!(code("email,colour", &[]), Code::UnknownColumn);
         assert_eq!(code("email,", &[]), Code::UnknownColumn);
         assert_eq!(code("email,points_op", &[]), Code::OperatorNotAllowed);
@@ -294,19 +266,13 @@ mod tests {
         assert!(map("email,colour,", &[("unknown_columns", "ignore")]).is_ok());
         let columns = map(
             "Mail,Score,Score op,Memo",
-            &[(
-                "mapping",
-                r#"{"Mail":"email","Score":"points","Score op":"points_op","Memo":null}"#,
-            )],
+            &[("mapping", r#"{"Mail":"email","Score":"points","Score op":"points_op","Memo":null}"#)],
         );
         let columns = columns.unwrap();
         assert_eq!(columns.key, 0);
         assert!(matches!(columns.roles[1], Role::Field { operator: Some(2), .. }));
         assert_eq!(columns.roles[3], Role::Ignored);
-        assert_eq!(
-            code("email", &[("mapping", r#"{"Nope":"points"}"#)]),
-            Code::UnknownColumn
-        );
+        assert_eq!(code("email", &[("mapping", r#"{"Nope":"points"}"#)]), Code::UnknownColumn);
         assert_eq!(map("id,email", &[("match_by", "id")]).unwrap().key, 0);
     }
 }

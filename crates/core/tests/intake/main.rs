@@ -115,20 +115,11 @@ struct Pieces<'a> {
 
 impl<'a> Pieces<'a> {
     fn new(bytes: &'a [u8], sizes: &'a [usize]) -> Self {
-        Self {
-            bytes,
-            sizes: sizes.iter().cycle(),
-        }
+        Self { bytes, sizes: sizes.iter().cycle() }
     }
 
     fn next_piece(&mut self, most: usize) -> Option<&'a [u8]> {
-        let size = self
-            .sizes
-            .next()
-            .copied()
-            .unwrap_or(usize::MAX)
-            .min(most)
-            .min(self.bytes.len());
+        let size = self.sizes.next().copied().unwrap_or(usize::MAX).min(most).min(self.bytes.len());
         let (piece, rest) = self.bytes.split_at(size);
         self.bytes = rest;
         (!piece.is_empty()).then_some(piece)

@@ -55,12 +55,7 @@ impl Shuffled {
         while greatest_common_divisor(step, n) > 1 {
             step += 1;
         }
-        Self {
-            n,
-            step: step % n.max(1),
-            at: if n == 0 { 0 } else { chance.below(n) },
-            left: n,
-        }
+        Self { n, step: step % n.max(1), at: if n == 0 { 0 } else { chance.below(n) }, left: n }
     }
 }
 

@@ -96,8 +96,7 @@ impl TryFrom<String> for Time {
 
     fn try_from(text: String) -> Result<Self, String> {
         let time = parse_datetime(&text);
-        time.map(Self)
-            .ok_or_else(|| "a time is written as RFC 3339 says, such as 2026-01-31T09:30:00Z".to_owned())
+        time.map(Self).ok_or_else(|| "a time is written as RFC 3339 says, such as 2026-01-31T09:30:00Z".to_owned())
     }
 }
 
@@ -129,18 +128,8 @@ pub fn cut_off() -> Failure {
 }
 
 fn check_json_headers(headers: &HeaderMap) -> Result<(), Failure> {
-    let of = |name| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
-    };
-    let content_type = of(CONTENT_TYPE)
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
+    let of = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type = of(CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let refuse = |detail| Err(Failure::new(Code::UnsupportedMediaType, detail));
     if content_type != "application/json" {
         return refuse("The body must be JSON, with Content-Type: application/json.");

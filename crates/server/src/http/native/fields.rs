@@ -26,9 +26,7 @@ use utoipa_axum::routes;
 
 /// The operations of this family.
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(list_fields, create_field))
-        .routes(routes!(get_field))
+    OpenApiRouter::new().routes(routes!(list_fields, create_field)).routes(routes!(get_field))
 }
 
 /// A field.
@@ -85,9 +83,7 @@ impl From<Field> for FieldBody {
             key: field.key,
             name: field.name,
             kind: field.kind,
-            options: options
-                .map(|SelectOption { key, name }| OptionBody { key, name })
-                .collect(),
+            options: options.map(|SelectOption { key, name }| OptionBody { key, name }).collect(),
             min: bound(field.rules.min),
             max: bound(field.rules.max),
             max_length: field.rules.max_length,
@@ -161,10 +157,7 @@ struct KeyAndName {
 impl From<NewOption> for SelectOption {
     fn from(option: NewOption) -> Self {
         match option {
-            NewOption::Name(name) => Self {
-                key: key_from_name(&name),
-                name,
-            },
+            NewOption::Name(name) => Self { key: key_from_name(&name), name },
             NewOption::Both(KeyAndName { key, name }) => Self { key, name },
         }
     }

@@ -26,10 +26,7 @@ const BLOCK_BYTES: usize = 64 << 10;
 
 /// The operations of this family.
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(get_results))
-        .routes(routes!(get_errors))
-        .routes(routes!(get_file))
+    OpenApiRouter::new().routes(routes!(get_results)).routes(routes!(get_errors)).routes(routes!(get_file))
 }
 
 /// Which rows are given, and how.
@@ -233,10 +230,7 @@ mod tests {
 
     #[test]
     fn a_file_name_is_only_a_name() {
-        assert_eq!(
-            attachment("users.csv"),
-            "attachment; filename=\"users.csv\"; filename*=UTF-8''users.csv"
-        );
+        assert_eq!(attachment("users.csv"), "attachment; filename=\"users.csv\"; filename*=UTF-8''users.csv");
         assert_eq!(
             attachment("../ü \"x\"\r\nSet-Cookie: a"),
             "attachment; filename=\"..__ _x_Set-Cookie: a\"; filename*=UTF-8''.._%C3%BC%20%22x%22Set-Cookie%3A%20a"

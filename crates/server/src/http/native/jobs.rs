@@ -63,11 +63,7 @@ async fn submit_job(
     }
     let job = description.receive(&app.engine, &caller, request).await?;
     let location = [(LOCATION, format!("/v1/jobs/{}", job.id))];
-    Ok((
-        StatusCode::ACCEPTED,
-        location,
-        Json(JobBody::from(app.engine.view(job))),
-    ))
+    Ok((StatusCode::ACCEPTED, location, Json(JobBody::from(app.engine.view(job)))))
 }
 
 /// Which jobs are listed.

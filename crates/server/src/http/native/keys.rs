@@ -22,9 +22,7 @@ use utoipa_axum::routes;
 
 /// The operations of this family.
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(list_keys, create_key))
-        .routes(routes!(revoke_key))
+    OpenApiRouter::new().routes(routes!(list_keys, create_key)).routes(routes!(revoke_key))
 }
 
 /// What is known about a key. The key itself is shown once, when it is made.
@@ -118,16 +116,9 @@ async fn create_key(
     Auth(caller): Auth,
     Json(new): Json<NewKeyBody>,
 ) -> Result<impl IntoResponse, Failure> {
-    let new = NewKey {
-        name: new.name,
-        scopes: new.scopes,
-        expires_at: new.expires_at,
-    };
+    let new = NewKey { name: new.name, scopes: new.scopes, expires_at: new.expires_at };
     let made = app.engine.grant_key(&caller, &new).await?;
-    let body = MadeKeyBody {
-        key: made.secret,
-        about: made.key.into(),
-    };
+    let body = MadeKeyBody { key: made.secret, about: made.key.into() };
     Ok((StatusCode::CREATED, [(CACHE_CONTROL, "no-store")], Json(body)))
 }
 
