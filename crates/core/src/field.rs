@@ -2,6 +2,7 @@
 
 use crate::error::{Code, Error};
 use crate::id::FieldId;
+use crate::job::is_name;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -210,12 +211,12 @@ impl NewField {
     /// The key and name that the field will have, or why it cannot exist beside the others.
     pub fn check(&self, fields: &FieldSet) -> Result<(String, String), Error> {
         let name = self.name.trim().to_owned();
-        if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
+        if !is_name(&name, 100) {
             return Err(Error::at("/name", Code::InvalidRequest, "a name has 1 to 100 characters"));
         }
         let key = key_from_name(self.key.as_deref().unwrap_or(&name));
-        if self.key.as_ref().is_some_and(|given| *given != key) {
-            let message = "a key has lower-case letters, digits and single underscores between them";
+        if self.key.as_ref().is_some_and(|given| *given != key || !is_name(&key, 100)) {
+            let message = "a key has 1 to 100 lower-case letters, digits and single underscores between them";
             return Err(Error::at("/key", Code::InvalidRequest, message));
         }
         if key.is_empty() {

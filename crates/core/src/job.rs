@@ -223,14 +223,19 @@ impl JobOptions {
                 }
                 self.encoding = Some(encoding);
             }
-            "queue" if !text.is_empty() && text.len() <= 100 => self.queue = Some(text.to_owned()),
-            "queue" => return Err(invalid(name, "queue is a name of 1 to 100 bytes".into())),
+            "queue" if is_name(text, 100) => self.queue = Some(text.to_owned()),
+            "queue" => return Err(invalid(name, "queue is a name of 1 to 100 visible characters".into())),
             _ => {
                 return Err(invalid(name, format!("there is no option \"{}\"", crate::error::excerpt(name))));
             }
         }
         Ok(())
     }
+}
+
+/// Whether a text can name something: not empty, not longer than this many characters, and without control characters.
+pub fn is_name(text: &str, most: usize) -> bool {
+    !text.is_empty() && text.chars().count() <= most && !text.chars().any(char::is_control)
 }
 
 fn invalid(name: &str, message: String) -> Error {

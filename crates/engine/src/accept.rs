@@ -9,13 +9,13 @@ use crate::error::{EngineError, Result};
 use crate::job::{Input, Job, object};
 use crate::prepare::hex;
 use crate::staging::Incoming;
-use muster_core::Code;
 use muster_core::field::{FieldNumber, FieldSet};
 use muster_core::intake::encoding::Encoding;
 use muster_core::intake::header::{Columns, Role, map_header};
 use muster_core::intake::sniff::{SniffOptions, Sniffer};
-use muster_core::job::{JobKind, JobOptions};
+use muster_core::job::{JobKind, JobOptions, is_name};
 use muster_core::scope::Scope;
+use muster_core::{Code, Error};
 use muster_store::JobRef;
 use sha2::{Digest, Sha256};
 use std::io::Write;
@@ -70,6 +70,20 @@ impl NewJob {
             JobKind::Update => Scope::BulkUpdate,
             JobKind::Import => Scope::BulkImport,
         }
+    }
+
+    /// The name in the log: what was asked for, else the name of the file.
+    fn checked_name(&self) -> Result<String, Error> {
+        let (name, file_name) = (self.name.trim(), self.file_name.as_deref().unwrap_or_default());
+        if !name.is_empty() && !is_name(name, 200) {
+            let message = "name is a text of at most 200 characters, none of them a control character";
+            return Err(Error::at("/name", Code::InvalidOption, message));
+        }
+        if !file_name.is_empty() && !is_name(file_name, 255) {
+            let detail = "The name of the file has more than 255 characters or a control character.";
+            return Err(Error::new(Code::InvalidRequest, detail));
+        }
+        Ok(if name.is_empty() { file_name } else { name }.to_owned())
     }
 
     fn sniff_options(&self) -> SniffOptions {
@@ -151,8 +165,9 @@ impl Upload {
 
     /// The file is complete: refuses what can never work, else makes the job. When this answers, the job is durable.
     pub async fn finish(self) -> Result<Job> {
-        let Self { engine, caller, new, incoming, hash, mut sniffer } = self;
+        let Self { engine, caller, mut new, incoming, hash, mut sniffer } = self;
         caller.require(new.scope())?;
+        new.name = new.checked_name()?;
         sniffer.tell(new.sniff_options());
         let file = sniffer.finish()?;
         let fields = engine.fields(caller.tenant).await?;
@@ -172,14 +187,10 @@ impl Upload {
 impl Engine {
     async fn insert(&self, of: JobRef, caller: &Caller, new: &NewJob, staged: &str, input: Input) -> Result<Job> {
         self.faults().pass("accept.staged").await?;
-        let name = match (new.name.trim(), &input.file_name) {
-            ("", Some(file_name)) => file_name.clone(),
-            (name, _) => name.to_owned(),
-        };
         let job = muster_store::NewJob {
             id: of.id,
             kind: new.kind,
-            name: &name,
+            name: &new.name,
             options: &new.options,
             source: &input,
             staged,

@@ -89,7 +89,7 @@ impl Engine {
                 since: query.since,
                 until: query.until,
                 // A set of which some entries were given is looked at again.
-                before: place.as_ref().map(|place| place.at + i64::from(place.given > 0)),
+                before: place.as_ref().map(|place| place.at.saturating_add(i64::from(place.given > 0))),
             };
             let sets = connection.list_changes(caller.tenant, &filter, query.limit + 1, &fields).await?;
             let full = sets.len() > query.limit as usize;

@@ -65,6 +65,8 @@ impl Engine {
         let mut connection = self.store().read().await?;
         let mut users = match email {
             None => connection.list_users(caller.tenant, after, limit + 1, &fields).await?,
+            // What cannot be an email is nobody's.
+            Some(email) if parse_email(email).is_none() => Vec::new(),
             Some(email) => {
                 let found = connection.load_users_by_key(caller.tenant, &[email_user_key(email)], &fields).await?;
                 found.into_iter().map(|loaded| loaded.user).filter(|user| user.id > after).collect()

@@ -44,7 +44,8 @@ impl WireId for UserId {
     const NAMES: &str = "user";
 
     fn read(text: &str) -> Option<Self> {
-        text.parse().ok().map(Self)
+        // An id has one spelling: neither +7 nor 007.
+        text.parse().ok().map(Self).filter(|id| id.to_string() == text)
     }
 }
 
@@ -81,10 +82,19 @@ pub fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Failure> {
     Ok(params)
 }
 
-/// No query parameter at all.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NoParams {}
+/// No query parameters. What an operation does not know is refused, so that nobody takes its answer for another one.
+pub struct NoParams;
+
+impl<S: Send + Sync> FromRequestParts<S> for NoParams {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Nothing {}
+        query(&parts.uri).map(|Nothing {}| Self)
+    }
+}
 
 /// A time in a query.
 #[derive(Clone, Copy, Debug, Deserialize)]

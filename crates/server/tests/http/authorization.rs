@@ -176,9 +176,27 @@ async fn another_communitys_object_is_like_one_that_does_not_exist() {
                 id if id.len() == hex.len() => hex.to_owned(),
                 _ => "987654321".to_owned(),
             };
-            for absent in [missing.as_str(), "x", "0", "-1", "%FF", "99999999999999999999"] {
+            for absent in [missing.as_str(), "x", "0", "-1", "%FF", "99999999999999999999", "+1", "01"] {
                 assert_eq!(ask(absent).await, theirs, "{} with {absent}", operation.name());
             }
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_native_operation_refuses_a_query_parameter_that_it_does_not_know() {
+    on_every_database(async |app| {
+        let objects = objects(app, &app.key).await;
+        for mut operation in operations() {
+            if !operation.path.starts_with("/v1/") {
+                continue;
+            }
+            let id = target(&objects, &operation.path).unwrap_or_default().to_owned();
+            operation.path.push_str("?at=2020-01-01T00:00:00Z");
+            let (status, problem) = json_of(operation.request(app, &id).bearer_auth(&app.key)).await;
+            assert_eq!(status, 400, "{}: {problem}", operation.name());
+            assert!(problem["code"] == "invalid_request" || problem["code"] == "invalid_option", "{problem}");
         }
     })
     .await;

@@ -2,7 +2,7 @@
 
 use crate::http::App;
 use crate::http::auth::Auth;
-use crate::http::extract::{Id, Json, NoParams, Params};
+use crate::http::extract::{Id, Json, NoParams};
 use crate::http::failure::Failure;
 use crate::http::page::Page;
 use crate::http::problem::Problems;
@@ -206,7 +206,7 @@ fn limit(pointer: &str, json: Option<Any>) -> Result<Option<Decimal>, Error> {
 async fn list_fields(
     State(app): State<App>,
     Auth(caller): Auth,
-    Params(NoParams {}): Params<NoParams>,
+    _: NoParams,
 ) -> Result<Json<Page<FieldBody>>, Failure> {
     let fields = app.engine.list_fields(&caller).await?;
     Ok(Json(Page::only(fields.active().cloned().map(FieldBody::from))))
@@ -226,6 +226,7 @@ async fn list_fields(
 async fn create_field(
     State(app): State<App>,
     Auth(caller): Auth,
+    _: NoParams,
     Json(new): Json<NewFieldBody>,
 ) -> Result<impl IntoResponse, Failure> {
     let field = app.engine.create_field(&caller, &new.read()?).await?;
@@ -244,6 +245,7 @@ async fn get_field(
     State(app): State<App>,
     Auth(caller): Auth,
     Id(id): Id<FieldId>,
+    _: NoParams,
 ) -> Result<Json<FieldBody>, Failure> {
     Ok(Json(app.engine.get_field(&caller, id).await?.into()))
 }

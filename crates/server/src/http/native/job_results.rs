@@ -2,7 +2,7 @@
 
 use crate::http::App;
 use crate::http::auth::Auth;
-use crate::http::extract::{Id, Json, Params};
+use crate::http::extract::{Id, Json, NoParams, Params};
 use crate::http::failure::Failure;
 use crate::http::problem::Problems;
 use crate::http::words;
@@ -157,6 +157,7 @@ async fn get_errors(
     State(app): State<App>,
     Auth(caller): Auth,
     Id(id): Id<JobId>,
+    _: NoParams,
 ) -> Result<Json<Vec<ErrorGroupBody>>, Failure> {
     let groups = app.engine.job_errors(&caller, id).await?;
     Ok(Json(groups.into_iter().map(ErrorGroupBody::from).collect()))
@@ -171,7 +172,12 @@ async fn get_errors(
     responses((status = 200, description = "The file.", content_type = "application/octet-stream", body = [u8]), Problems),
     security(("key" = ["jobs:read", "users:read"])),
 )]
-async fn get_file(State(app): State<App>, Auth(caller): Auth, Id(id): Id<JobId>) -> Result<impl IntoResponse, Failure> {
+async fn get_file(
+    State(app): State<App>,
+    Auth(caller): Auth,
+    Id(id): Id<JobId>,
+    _: NoParams,
+) -> Result<impl IntoResponse, Failure> {
     let (job, file) = app.engine.open_job_file(&caller, id).await?;
     let headers = [
         (CONTENT_TYPE, content_type(&job)),

@@ -2,7 +2,7 @@
 
 use crate::http::App;
 use crate::http::auth::Auth;
-use crate::http::extract::{Id, Json, NoParams, Params};
+use crate::http::extract::{Id, Json, NoParams};
 use crate::http::failure::Failure;
 use crate::http::page::Page;
 use crate::http::problem::Problems;
@@ -95,11 +95,7 @@ struct NewKeyBody {
     responses((status = 200, description = "All keys.", body = Page<KeyBody>), Problems),
     security(("key" = ["keys:write"])),
 )]
-async fn list_keys(
-    State(app): State<App>,
-    Auth(caller): Auth,
-    Params(NoParams {}): Params<NoParams>,
-) -> Result<Json<Page<KeyBody>>, Failure> {
+async fn list_keys(State(app): State<App>, Auth(caller): Auth, _: NoParams) -> Result<Json<Page<KeyBody>>, Failure> {
     let keys = app.engine.granted_keys(&caller).await?;
     Ok(Json(Page::only(keys.into_iter().map(KeyBody::from))))
 }
@@ -114,6 +110,7 @@ async fn list_keys(
 async fn create_key(
     State(app): State<App>,
     Auth(caller): Auth,
+    _: NoParams,
     Json(new): Json<NewKeyBody>,
 ) -> Result<impl IntoResponse, Failure> {
     let new = NewKey { name: new.name, scopes: new.scopes, expires_at: new.expires_at };
@@ -131,7 +128,12 @@ async fn create_key(
     responses((status = 204, description = "The key is revoked."), Problems),
     security(("key" = ["keys:write"])),
 )]
-async fn revoke_key(State(app): State<App>, Auth(caller): Auth, Id(id): Id<KeyId>) -> Result<StatusCode, Failure> {
+async fn revoke_key(
+    State(app): State<App>,
+    Auth(caller): Auth,
+    Id(id): Id<KeyId>,
+    _: NoParams,
+) -> Result<StatusCode, Failure> {
     app.engine.withdraw_key(&caller, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -2,7 +2,7 @@
 
 use crate::http::App;
 use crate::http::auth::Auth;
-use crate::http::extract::{Id, Json, Params, patch};
+use crate::http::extract::{Id, Json, NoParams, Params, patch};
 use crate::http::failure::Failure;
 use crate::http::page::{Cursor, Limit, Page};
 use crate::http::problem::Problems;
@@ -125,6 +125,7 @@ async fn get_user(
     State(app): State<App>,
     Auth(caller): Auth,
     Id(id): Id<UserId>,
+    _: NoParams,
 ) -> Result<impl IntoResponse, Failure> {
     Ok(tagged(app.engine.get_user(&caller, id).await?))
 }
@@ -193,6 +194,7 @@ async fn edit_user(
     State(app): State<App>,
     Auth(caller): Auth,
     Id(id): Id<UserId>,
+    _: NoParams,
     headers: HeaderMap,
     Json(edit): Json<EditUser>,
 ) -> Result<impl IntoResponse, Failure> {
@@ -215,6 +217,7 @@ async fn delete_user(
     State(app): State<App>,
     Auth(caller): Auth,
     Id(id): Id<UserId>,
+    _: NoParams,
     headers: HeaderMap,
 ) -> Result<StatusCode, Failure> {
     app.engine.delete_user(&caller, id, if_match(&headers)?).await?;
