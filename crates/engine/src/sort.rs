@@ -11,6 +11,10 @@ use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 
 /// How much is sorted in memory at a time.
 pub(crate) const BUFFER_BYTES: usize = 32 << 20;
+/// Room for the buffer and for where its items lie, reserved once for each sorter. Only what is touched takes memory; and
+/// because it is one large piece, allocators give it back to the system at once, where pieces that grew would stay with
+/// the thread that grew them.
+const RESERVED_BYTES: usize = BUFFER_BYTES + (2 << 20);
 /// How much of each run is read ahead while merging.
 const READ_AHEAD_BYTES: usize = 128 << 10;
 
@@ -34,7 +38,9 @@ pub(crate) struct Item {
 
 impl<'a> Sorter<'a> {
     pub(crate) fn new(staging: &'a Staging, capacity: usize) -> Self {
-        Self { staging, capacity, bytes: Vec::new(), items: Vec::new(), runs: Vec::new() }
+        let reserve = if capacity == BUFFER_BYTES { RESERVED_BYTES } else { 0 };
+        let (bytes, items) = (Vec::with_capacity(reserve), Vec::with_capacity(reserve / size_of::<Item>()));
+        Self { staging, capacity, bytes, items, runs: Vec::new() }
     }
 
     /// Takes an item. Items of the same key keep no order; put into the key what must decide.
