@@ -10,18 +10,18 @@ use muster_store::{NewCommit, Transaction};
 pub(crate) async fn write(
     tx: &mut Transaction,
     tenant: Tenant,
-    planned: &PlannedChunk,
+    planned: PlannedChunk,
     commit: &NewCommit<'_>,
 ) -> Result<bool> {
-    if !tx.update_users(tenant, &planned.updated).await? {
+    if !tx.update_users(tenant, planned.updated).await? {
         return Ok(false);
     }
     tx.release_keys(tenant, &planned.releases).await?;
     if !tx.claim_keys(tenant, &planned.claims).await? {
         return Ok(false);
     }
-    tx.insert_users(tenant, &planned.created).await?;
-    tx.insert_changes(tenant, commit, &planned.sets, &planned.touched)
+    tx.insert_users(tenant, planned.created).await?;
+    tx.insert_changes(tenant, commit, planned.sets, &planned.touched)
         .await?;
     Ok(true)
 }

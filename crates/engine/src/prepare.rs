@@ -29,7 +29,7 @@ use std::io::Write;
 use tokio::sync::mpsc;
 
 /// How many rows are parsed and looked up together.
-const BATCH_ROWS: usize = 10_000;
+const BATCH_ROWS: usize = 4_000;
 
 /// A row that is ready to be applied.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -118,7 +118,7 @@ pub(crate) async fn prepare(
 
 /// Parses the input on a thread of its own, a few batches ahead.
 fn read(staging: &Staging, job: &Job, columns: Columns, fields: FieldSet) -> mpsc::Receiver<Result<Batch>> {
-    let (sender, receiver) = mpsc::channel(2);
+    let (sender, receiver) = mpsc::channel(1);
     let (staging, job) = (staging.clone(), job.clone());
     tokio::task::spawn_blocking(move || {
         let parsed = parse(&staging, &job, &columns, &fields, |batch| {

@@ -32,7 +32,7 @@ const PULSE: Duration = Duration::from_secs(2);
 /// How long a commit should take, so that other writers wait no longer.
 const COMMIT_TARGET: Duration = Duration::from_millis(100);
 /// The smallest and the largest chunk, in rows.
-const CHUNK_ROWS: std::ops::RangeInclusive<usize> = 200..=10_000;
+const CHUNK_ROWS: std::ops::RangeInclusive<usize> = 200..=4_000;
 /// How long the database is left to other processes between two chunks, where there is only one writer.
 const PAUSE: Duration = Duration::from_millis(1);
 
@@ -396,15 +396,15 @@ impl Run {
         let Some((cancel, pause)) = tx.advance_job(of, self.job.attempt, &progress).await? else {
             return Ok(Committed::Lost);
         };
-        if !crate::commit::write(&mut tx, tenant, &planned, &self.new_commit(commit)).await? {
+        tx.insert_outcomes(of, planned.from, &frames::encode(&planned.outcomes)?)
+            .await?;
+        if !crate::commit::write(&mut tx, tenant, planned, &self.new_commit(commit)).await? {
             return Ok(Committed::Moved);
         }
-        let outcomes = frames::encode(&planned.outcomes)?;
-        tx.insert_outcomes(of, planned.from, &outcomes).await?;
         self.pass("apply.written").await?;
         tx.commit().await?;
         Ok(Committed::Done {
-            counts: planned.counts,
+            counts: progress.counts,
             cancel,
             pause,
         })

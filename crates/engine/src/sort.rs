@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 
 /// How much is sorted in memory at a time.
-pub(crate) const BUFFER_BYTES: usize = 40 << 20;
+pub(crate) const BUFFER_BYTES: usize = 32 << 20;
 /// How much of each run is read ahead while merging.
 const READ_AHEAD_BYTES: usize = 128 << 10;
 

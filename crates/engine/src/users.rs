@@ -117,10 +117,7 @@ impl Engine {
             let held = held
                 .filter(|user| !user.deleted)
                 .ok_or_else(|| EngineError::not_found("user"))?;
-            if edit.if_version.is_some_and(|version| version != held.version) {
-                let detail = format!("The user has version {} now.", held.version);
-                return Err(EngineError::refuse(Code::VersionMismatch, detail));
-            }
+            check_version(&held, edit.if_version)?;
             let planned = plan_chunk(&chunk, caller.tenant, &rules, now, Source::Locked(&mut tx)).await?;
             if let Some(reason) = planned.outcomes.iter().find_map(|outcome| outcome.reason.as_ref()) {
                 return Err(refused(&reason.error, &fields).into());
@@ -131,7 +128,7 @@ impl Engine {
                 job: None,
                 actor: &caller.actor,
             };
-            if !commit::write(&mut tx, caller.tenant, &planned, &commit).await? {
+            if !commit::write(&mut tx, caller.tenant, planned, &commit).await? {
                 // Somebody took the email in this moment; the next plan sees them.
                 continue;
             }
@@ -141,8 +138,9 @@ impl Engine {
         }
     }
 
-    /// Deletes a live user: it keeps everything, matches nothing, and gives up its email.
-    pub async fn delete_user(&self, caller: &Caller, id: UserId) -> Result<()> {
+    /// Deletes a live user: it keeps everything, matches nothing, and gives up its email. Refuses with `version_mismatch`
+    /// where the user must have a version and has another.
+    pub async fn delete_user(&self, caller: &Caller, id: UserId, if_version: Option<i64>) -> Result<()> {
         caller.require(Scope::UsersDelete)?;
         let fields = self.fields(caller.tenant).await?;
         let (mut tx, reserved) = self.store().begin_commit(caller.tenant, 0).await?;
@@ -154,6 +152,7 @@ impl Engine {
         let mut user = held
             .filter(|user| !user.deleted)
             .ok_or_else(|| EngineError::not_found("user"))?;
+        check_version(&user, if_version)?;
         let (version, now) = (user.version, self.clock().now());
         let new = Some(Value::Boolean(true));
         let changes = vec![Change {
@@ -182,8 +181,18 @@ impl Engine {
             job: None,
             actor: &caller.actor,
         };
-        commit::write(&mut tx, caller.tenant, &planned, &commit).await?;
+        commit::write(&mut tx, caller.tenant, planned, &commit).await?;
         Ok(tx.commit().await?)
+    }
+}
+
+fn check_version(user: &User, wanted: Option<i64>) -> Result<()> {
+    match wanted {
+        Some(version) if version != user.version => {
+            let detail = format!("The user has version {} now.", user.version);
+            Err(EngineError::refuse(Code::VersionMismatch, detail))
+        }
+        _ => Ok(()),
     }
 }
 

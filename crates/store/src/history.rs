@@ -92,7 +92,7 @@ impl Transaction {
         &mut self,
         tenant: Tenant,
         commit: &NewCommit<'_>,
-        sets: &[NewChangeSet],
+        sets: Vec<NewChangeSet>,
         touched: &BTreeSet<FieldNumber>,
     ) -> Result<()> {
         if sets.is_empty() {
@@ -125,7 +125,7 @@ impl Transaction {
             .int("user_id", sets.iter().map(|set| set.user.0).collect())
             .int("version", sets.iter().map(|set| set.version).collect())
             .int("line", sets.iter().map(|set| set.line as i64).collect())
-            .text("data", sets.iter().map(|set| set.data.clone()).collect());
+            .text("data", sets.into_iter().map(|set| set.data).collect());
         let sql = "INSERT INTO changes (tenant, seq, user_id, version, line, data)
                    SELECT $1, r.seq, r.user_id, r.version, r.line, r.data FROM {rows} AS r";
         self.execute_rows(sql, params![tenant.0], &rows).await.map(drop)

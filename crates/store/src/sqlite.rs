@@ -42,7 +42,7 @@ impl Sqlite {
         writer.busy_handler(Some(wait))?;
         writer.execute_batch(
             "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-             PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY;",
+             PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;",
         )?;
         writer.set_prepared_statement_cache_capacity(128);
         let readers = Readers {
@@ -93,7 +93,7 @@ impl Readers {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut reader = rusqlite::Connection::open_with_flags(&self.path, flags)?;
         reader.busy_handler(Some(wait))?;
-        reader.execute_batch("PRAGMA cache_size = -12288; PRAGMA temp_store = MEMORY;")?;
+        reader.execute_batch("PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY;")?;
         reader.set_prepared_statement_cache_capacity(64);
         Ok(reader)
     }

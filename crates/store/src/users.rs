@@ -248,17 +248,17 @@ impl Transaction {
     }
 
     /// Adds users.
-    pub async fn insert_users(&mut self, tenant: Tenant, users: &[UserRow]) -> Result<()> {
+    pub async fn insert_users(&mut self, tenant: Tenant, users: Vec<UserRow>) -> Result<()> {
         let sql = "INSERT INTO users (tenant, id, version, email, deleted, field_values, created_at, updated_at)
                    SELECT $1, r.id, r.version, r.email, r.deleted, r.field_values, r.created_at, r.updated_at
                    FROM {rows} AS r";
-        let rows = user_rows(users).int("created_at", users.iter().map(|user| user.created_at).collect());
+        let rows = user_rows(users);
         self.execute_rows(sql, params![tenant.0], &rows).await.map(drop)
     }
 
     /// Writes users who exist, each only over the version that was planned. Says whether all still had it; where one had
     /// not, the transaction is to be given up.
-    pub async fn update_users(&mut self, tenant: Tenant, users: &[UserRow]) -> Result<bool> {
+    pub async fn update_users(&mut self, tenant: Tenant, users: Vec<UserRow>) -> Result<bool> {
         if !self.dialect().single_writer() {
             let ids = Rows::new().int("id", users.iter().map(|user| user.id.0).collect());
             let lock = self.dialect().lock("u", "u.id");
@@ -268,8 +268,8 @@ impl Transaction {
         let sql = "UPDATE users SET version = r.version, email = r.email, deleted = r.deleted,
                    field_values = r.field_values, updated_at = r.updated_at
                    FROM {rows} AS r WHERE users.tenant = $1 AND users.id = r.id AND users.version = r.planned";
-        let rows = user_rows(users).int("planned", users.iter().map(|user| user.planned).collect());
-        Ok(self.execute_rows(sql, params![tenant.0], &rows).await? == users.len() as u64)
+        let rows = user_rows(users);
+        Ok(self.execute_rows(sql, params![tenant.0], &rows).await? == rows.len() as u64)
     }
 }
 
@@ -280,15 +280,17 @@ fn claim_rows(claims: &BTreeMap<UserKey, UserId>) -> Rows {
         .int("user_id", claims.values().map(|user| user.0).collect())
 }
 
-fn user_rows(users: &[UserRow]) -> Rows {
+fn user_rows(mut users: Vec<UserRow>) -> Rows {
     Rows::new()
         .int("id", users.iter().map(|user| user.id.0).collect())
         .int("version", users.iter().map(|user| user.version).collect())
-        .opt_text("email", users.iter().map(|user| user.email.clone()).collect())
+        .opt_text("email", users.iter_mut().map(|user| user.email.take()).collect())
         .bool("deleted", users.iter().map(|user| user.deleted).collect())
+        .int("updated_at", users.iter().map(|user| user.updated_at).collect())
+        .int("created_at", users.iter().map(|user| user.created_at).collect())
+        .int("planned", users.iter().map(|user| user.planned).collect())
         .json(
             "field_values",
-            users.iter().map(|user| user.field_values.clone()).collect(),
+            users.into_iter().map(|user| user.field_values).collect(),
         )
-        .int("updated_at", users.iter().map(|user| user.updated_at).collect())
 }

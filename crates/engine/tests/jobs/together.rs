@@ -71,7 +71,7 @@ async fn a_user_deleted_or_renamed_between_prepare_and_apply_is_not_changed_by_m
         let job = between_plan_and_commit(&bench, &faults, &additions(4), async |bench| {
             bench
                 .engine
-                .delete_user(&bench.caller, one)
+                .delete_user(&bench.caller, one, None)
                 .await
                 .expect("it is deleted");
             let email = muster_core::Patch::Set("renamed@x.org".to_owned());

@@ -12,9 +12,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// How long somebody is heard out.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How much of what nobody wants is read.
-const UNWANTED_BYTES: usize = 64 << 20;
+const UNWANTED_BYTES: usize = 1 << 30;
 
 /// The request, with a body that is heard out when it is dropped before its end.
 pub fn heard_out(request: Request) -> Request {

@@ -8,7 +8,7 @@
 //! request ─▶ edge (request id, log, form of errors) ─▶ catch panics ─▶ handler ─▶ engine
 //! ```
 //!
-//! Handlers fail with a [`failure::Failure`], which knows no wire format; [`edge`] gives it that of the face whose address was
+//! Handlers fail with a `Failure`, which knows no wire format; the edge gives it that of the face whose address was
 //! called. So whatever fails, a handler, an extractor, the routing itself or a panic, is answered in one place.
 
 mod auth;
@@ -16,11 +16,11 @@ mod edge;
 mod extract;
 mod failure;
 mod linger;
-pub mod native;
+mod native;
 mod operations;
 mod page;
 mod problem;
-pub mod returning_ai;
+mod returning_ai;
 mod upload;
 mod words;
 
@@ -28,7 +28,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use failure::Failure;
-use muster_core::{Code, Error};
+use muster_core::Code;
 use muster_engine::Engine;
 use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -68,13 +68,19 @@ pub fn router(engine: Engine, config: HttpConfig) -> Router {
         config,
         document: document.to_json().expect("the document is made of plain values").into(),
     };
-    documented
+    let routes = documented
         .merge(operations::routes())
-        .nest(returning_ai::ALIAS, returning_ai::routes().into())
-        .fallback(async || Failure::from(Error::new(Code::NotFound, "There is nothing at this address.")))
+        .nest(returning_ai::ALIAS, returning_ai::routes().into());
+    served(routes, app)
+}
+
+/// Routes with all that goes around them.
+fn served(routes: Router<App>, app: App) -> Router {
+    routes
+        .fallback(async || Failure::new(Code::NotFound, "There is nothing at this address."))
         .method_not_allowed_fallback(async || {
             let detail = "The address exists, with another method; the header Allow names it.";
-            Failure::from(Error::new(Code::MethodNotAllowed, detail))
+            Failure::new(Code::MethodNotAllowed, detail)
         })
         // Uploads are limited by the engine while they stream, JSON bodies where they are read.
         .layer(DefaultBodyLimit::disable())
@@ -118,4 +124,43 @@ fn document() -> OpenApi {
     let components = utoipa::openapi::ComponentsBuilder::new().security_scheme("key", SecurityScheme::Http(key));
     document.components = Some(components.build());
     document
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::routing::get;
+    use muster_engine::{Clock, Faults, Limits, Staging, testing};
+    use serde_json::Value;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_panic_is_answered_in_the_form_of_the_face() {
+        let _ = rustls::crypto::ring::default_provider().install_default().is_ok();
+        let folder = tempfile::tempdir().unwrap();
+        let staging = Staging::open(folder.path()).unwrap();
+        let store = testing::open(None, folder.path());
+        let app = App {
+            engine: Engine::new(store, staging, Clock::system(), Faults::none(), Limits::default()),
+            config: HttpConfig::default(),
+            document: "".into(),
+        };
+        let panics = get(async || -> () { panic!("a secret") });
+        let routes = Router::new().route("/v1/x", panics.clone()).route("/apis/v1/x", panics);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(async { axum::serve(listener, served(routes, app)).await });
+
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let ask = async |path: &str| -> (u16, Value) {
+            let response = client.get(format!("http://{address}{path}")).send().await.unwrap();
+            assert!(response.headers().contains_key("x-request-id"));
+            (response.status().as_u16(), response.json().await.unwrap())
+        };
+        let (status, problem) = ask("/v1/x").await;
+        assert_eq!((status, problem["code"].as_str()), (500, Some("internal")), "{problem}");
+        assert!(!problem.to_string().contains("secret"), "{problem}");
+        let (status, error) = ask("/apis/v1/x").await;
+        assert_eq!((status, error["status"].as_str()), (500, Some("error")), "{error}");
+        server.abort();
+    }
 }

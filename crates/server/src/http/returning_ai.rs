@@ -5,6 +5,7 @@ use super::auth::Auth;
 use super::extract::Json;
 use super::failure::Failure;
 use super::upload::{Description, Door, invalid_option, is_form};
+use super::words;
 use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
 use muster_core::Code;
@@ -14,7 +15,9 @@ use muster_core::id::JobId;
 use muster_core::job::{JobKind, MatchBy};
 use muster_engine::NewJob;
 use serde::Serialize;
-use utoipa::ToSchema;
+use std::borrow::Cow;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -66,14 +69,21 @@ pub struct ReturningAiError {
 }
 
 /// The parts of the form.
-#[derive(Debug, ToSchema)]
-pub struct BulkUpdateForm {
-    /// The CSV file: a header with `Email` and the fields to change; a column `NAME_op` holds `add`, `subtract` or
-    /// `overwrite` for the numeric column `NAME`.
-    #[schema(value_type = String, format = Binary)]
-    pub data: Vec<u8>,
-    /// The name of the job in the log.
-    pub log_name: Option<String>,
+struct BulkUpdateForm;
+
+impl PartialSchema for BulkUpdateForm {
+    fn schema() -> RefOr<Schema> {
+        let about = "The CSV file: a header with `Email` and the fields to change; a column `NAME_op` holds `add`, `subtract` or \
+                     `overwrite` for the numeric column `NAME`.";
+        let log_name = words::text().description(Some("The name of the job in the log."));
+        words::form("data", about).property("log_name", log_name).into()
+    }
+}
+
+impl ToSchema for BulkUpdateForm {
+    fn name() -> Cow<'static, str> {
+        "BulkUpdateForm".into()
+    }
 }
 
 /// The body that says this failure.

@@ -2,8 +2,10 @@
 
 use muster_core::field::FieldType;
 use muster_core::job::{JobKind, JobState};
+use muster_core::outcome::Status;
 use muster_core::scope::Scope;
-use utoipa::openapi::{ObjectBuilder, Type, schema::Object};
+use utoipa::openapi::schema::{Object, SchemaType};
+use utoipa::openapi::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
 
 fn words<T: Copy>(all: &[T], as_str: fn(T) -> &'static str) -> Object {
     let words = all.iter().map(|word| as_str(*word));
@@ -21,6 +23,36 @@ pub fn job_kind() -> Object {
 /// The states of jobs.
 pub fn job_state() -> Object {
     words(JobState::ALL, JobState::as_str)
+}
+
+/// How rows end.
+pub fn row_status() -> Object {
+    use Status as S;
+    let all = [S::Created, S::Updated, S::Unchanged, S::Skipped, S::Failed].map(S::as_str);
+    words(&[&all[..], &["unprocessed"]].concat(), |name| name)
+}
+
+/// The forms of results.
+pub fn result_format() -> Object {
+    words(&["csv", "ndjson"], |name| name)
+}
+
+/// A number of any size: small whole ones as numbers, others as texts.
+pub fn number_or_text() -> Object {
+    let types = SchemaType::Array(vec![Type::Number, Type::String, Type::Null]);
+    ObjectBuilder::new().schema_type(types).build()
+}
+
+/// A text.
+pub fn text() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String)
+}
+
+/// A form with a file.
+pub fn form(file_part: &str, about: &str) -> ObjectBuilder {
+    let binary = SchemaFormat::KnownFormat(KnownFormat::Binary);
+    let file = text().description(Some(about)).format(Some(binary));
+    ObjectBuilder::new().property(file_part, file).required(file_part)
 }
 
 /// The scopes of keys.

@@ -61,19 +61,23 @@ impl App {
     async fn start(url: Option<&str>, options: Options) -> Self {
         // The client wants to have one although nothing here is encrypted; another test may have been first.
         let _ = rustls::crypto::ring::default_provider().install_default().is_ok();
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("a folder can be made");
         let store = testing::open(url, folder.path());
-        store.migrate().await.unwrap();
-        let staging = Staging::open(&folder.path().join("staging")).unwrap();
+        store.migrate().await.expect("the schema can be made");
+        let staging = Staging::open(&folder.path().join("staging")).expect("the folder can be written to");
         let engine = Engine::new(store, staging, Clock::system(), Faults::none(), options.limits);
-        let community = engine.create_community("Ours").await.unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let community = engine.create_community("Ours").await.expect("a community can be made");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
+        let address = listener.local_addr().expect("it has an address");
         let router = router(engine.clone(), options.config);
-        let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let server = tokio::spawn(async move {
+            axum::serve(listener, router)
+                .await
+                .expect("it serves until the test ends")
+        });
         let worker = options.works.then(|| {
             let (stop, stopped) = oneshot::channel::<()>();
-            let worker = Worker::new(&engine).unwrap();
+            let worker = Worker::new(&engine).expect("a worker can be made");
             let running = worker.run(2, async {
                 let _ = stopped.await;
             });
@@ -84,7 +88,7 @@ impl App {
             address,
             community,
             key: String::new(),
-            client: Client::builder().no_proxy().build().unwrap(),
+            client: Client::builder().no_proxy().build().expect("a client can be made"),
             server,
             worker,
             folder,
@@ -95,12 +99,12 @@ impl App {
 
     async fn stop(mut self) {
         if let Some((stop, running)) = self.worker.take() {
-            stop.send(()).unwrap();
-            running.await.unwrap();
+            stop.send(()).expect("the worker waits for it");
+            running.await.expect("the worker ends well");
         }
         self.server.abort();
         assert_eq!(
-            self.engine.staging().count_incoming().unwrap(),
+            self.engine.staging().count_incoming().expect("the folder is there"),
             0,
             "a file was left over"
         );
@@ -117,7 +121,11 @@ impl App {
             scopes: scopes.to_vec(),
             expires_at: None,
         };
-        self.engine.create_key(community, &new).await.unwrap().secret
+        self.engine
+            .create_key(community, &new)
+            .await
+            .expect("a key can be made")
+            .secret
     }
 
     /// A request without a key.
@@ -141,9 +149,13 @@ impl App {
 
     /// The text of what is there, which must be there.
     pub async fn get_text(&self, path: &str) -> String {
-        let response = self.request(Method::GET, path).send().await.unwrap();
+        let response = self
+            .request(Method::GET, path)
+            .send()
+            .await
+            .expect("the server answers");
         assert_eq!(response.status(), 200, "{path}");
-        response.text().await.unwrap()
+        response.text().await.expect("the answer is a text")
     }
 
     /// Submits a CSV file and gives the job as it was accepted.
@@ -159,7 +171,7 @@ impl App {
     /// Submits a CSV file, waits for the job to end and gives it.
     pub async fn run(&self, query: &str, csv: &str) -> Value {
         let job = self.submit(query, csv).await;
-        self.ended(job["id"].as_str().unwrap()).await
+        self.ended(id_of(&job)).await
     }
 
     /// The job once it has ended.
@@ -184,15 +196,23 @@ impl App {
     }
 
     pub async fn count_jobs(&self) -> usize {
-        self.get("/v1/jobs").await.1["data"].as_array().unwrap().len()
+        self.get("/v1/jobs").await.1["data"]
+            .as_array()
+            .expect("a page has data")
+            .len()
     }
+}
+
+/// The id of what was answered.
+pub fn id_of(object: &Value) -> &str {
+    object["id"].as_str().expect("it has an id")
 }
 
 /// Sends a request and gives status and JSON.
 pub async fn json_of(request: RequestBuilder) -> (StatusCode, Value) {
-    let response = request.send().await.unwrap();
+    let response = request.send().await.expect("the server answers");
     let status = response.status();
-    let text = response.text().await.unwrap();
+    let text = response.text().await.expect("the answer is a text");
     (
         status,
         serde_json::from_str(&text).unwrap_or_else(|_| panic!("{status}: {text}")),
@@ -202,7 +222,7 @@ pub async fn json_of(request: RequestBuilder) -> (StatusCode, Value) {
 /// Takes out what differs from run to run, so that the rest can be compared.
 pub fn without(mut value: Value, members: &[&str]) -> Value {
     for member in members {
-        let taken = value.as_object_mut().unwrap().remove(*member);
+        let taken = value.as_object_mut().expect("it is an object").remove(*member);
         assert!(taken.is_some(), "there is no {member}");
     }
     value

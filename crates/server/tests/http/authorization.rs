@@ -1,7 +1,7 @@
 //! Cases that are made of the OpenAPI document, so that no operation can be forgotten.
 
 use crate::App;
-use crate::app::{json_of, without};
+use crate::app::{id_of, json_of, without};
 use crate::on_every_database;
 use muster_core::scope::Scope;
 use reqwest::multipart::{Form, Part};
@@ -19,20 +19,25 @@ struct Operation {
 }
 
 fn operations() -> Vec<Operation> {
-    let document = muster_server::http::openapi().to_json().unwrap();
-    let document: Value = serde_json::from_str(&document).unwrap();
+    let document = muster_server::http::openapi().to_json().expect("it is plain");
+    let document: Value = serde_json::from_str(&document).expect("it is JSON");
     let mut operations = Vec::new();
-    for (path, methods) in document["paths"].as_object().unwrap() {
-        for (method, operation) in methods.as_object().unwrap() {
+    for (path, methods) in document["paths"].as_object().expect("it has paths") {
+        for (method, operation) in methods.as_object().expect("a path has methods") {
             let scopes = operation["security"][0]["key"]
                 .as_array()
                 .expect("every operation names its scopes");
             operations.push(Operation {
-                method: method.to_uppercase().parse().unwrap(),
+                method: method.to_uppercase().parse().expect("it is a method"),
                 path: path.clone(),
                 scopes: scopes
                     .iter()
-                    .map(|scope| scope.as_str().unwrap().parse().unwrap())
+                    .map(|scope| {
+                        scope
+                            .as_str()
+                            .and_then(|scope| scope.parse().ok())
+                            .expect("it is a scope")
+                    })
                     .collect(),
                 body: operation["requestBody"]["content"].clone(),
             });
@@ -53,7 +58,7 @@ impl Operation {
         if let Some(json) = example("application/json") {
             request.json(&json)
         } else if let Some(csv) = example("text/csv") {
-            request.body(csv.as_str().unwrap().to_owned())
+            request.body(csv.as_str().expect("it is a text").to_owned())
         } else if example("multipart/form-data").is_some() {
             request.multipart(Form::new().part("data", Part::text("Email\nada@example.com\n").file_name("a.csv")))
         } else {
@@ -71,7 +76,7 @@ async fn objects(app: &App, key: &str) -> BTreeMap<&'static str, String> {
     for kind in ["import", "update"] {
         let submit = send(Method::POST, &format!("/v1/jobs?kind={kind}"));
         let (_, submitted) = json_of(submit.body("Email\nada@example.com\n")).await;
-        job = submitted["id"].as_str().unwrap().to_owned();
+        job = id_of(&submitted).to_owned();
         json_of(send(Method::GET, &format!("/v1/jobs/{job}?wait=60"))).await;
     }
     let first = async |path: &str| {
@@ -87,7 +92,7 @@ async fn objects(app: &App, key: &str) -> BTreeMap<&'static str, String> {
 }
 
 /// The id to call a path with; none if it takes none.
-fn id_of<'a>(objects: &'a BTreeMap<&'static str, String>, path: &str) -> Option<&'a str> {
+fn target<'a>(objects: &'a BTreeMap<&'static str, String>, path: &str) -> Option<&'a str> {
     path.contains("{id}").then(|| {
         let of = objects.iter().find(|(prefix, _)| path.starts_with(**prefix));
         of.unwrap_or_else(|| panic!("a test must know an object for {path}"))
@@ -127,7 +132,7 @@ async fn every_operation_names_the_scope_that_a_key_lacks() {
             for lacking in &operation.scopes {
                 let others: Vec<Scope> = Scope::ALL.iter().copied().filter(|scope| scope != lacking).collect();
                 let key = app.make_key(&app.community, &others).await;
-                let id = id_of(&objects, &operation.path).unwrap_or_default();
+                let id = target(&objects, &operation.path).unwrap_or_default();
                 let (status, body) = json_of(operation.request(app, id).bearer_auth(key)).await;
                 assert_eq!(
                     (status.as_u16(), &body["code"]),
@@ -154,7 +159,7 @@ async fn every_operation_succeeds_with_just_the_scopes_that_it_names() {
             let community = app.engine.create_community("Another").await.unwrap();
             let owner = app.make_key(&community, Scope::ALL).await;
             let objects = objects(app, &owner).await;
-            let id = id_of(&objects, &operation.path).unwrap_or_default();
+            let id = target(&objects, &operation.path).unwrap_or_default();
             let key = app.make_key(&community, &operation.scopes).await;
             let response = operation.request(app, id).bearer_auth(key).send().await.unwrap();
             let (status, text) = (response.status(), response.text().await.unwrap());
@@ -180,7 +185,7 @@ async fn another_communitys_object_is_like_one_that_does_not_exist() {
         objects.insert("/v1/users/", last);
         let hex = "0123456789abcdef01234567";
         for operation in operations() {
-            let Some(id) = id_of(&objects, &operation.path) else {
+            let Some(id) = target(&objects, &operation.path) else {
                 continue;
             };
             let ask = async |id: &str| {

@@ -1,5 +1,6 @@
 use crate::app::{Options, json_of, with};
 use crate::on_every_database;
+use muster_engine::testing;
 use muster_server::http::HttpConfig;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -172,6 +173,23 @@ async fn queries_are_refused_where_they_say_what_nobody_hears() {
                 "{path}"
             );
         }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_inside_stays_inside() {
+    on_every_database(async |app| {
+        testing::execute(app.engine.store(), "ALTER TABLE users RENAME TO people").await;
+        let (status, problem) = json_of(app.request(Method::GET, "/v1/users").header("x-request-id", "r")).await;
+        assert_eq!(
+            (status.as_u16(), problem),
+            (
+                500,
+                json!({"type": "/docs/errors#internal", "title": "Internal", "status": 500, "code": "internal",
+                       "detail": "Something failed on our side; the log of the server has the cause.", "request_id": "r"})
+            )
+        );
     })
     .await;
 }

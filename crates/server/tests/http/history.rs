@@ -1,4 +1,4 @@
-use crate::app::{json_of, without};
+use crate::app::{id_of, json_of, without};
 use crate::on_every_database;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ async fn the_history_says_who_changed_what_when_and_why() {
             json!({"user_id": id, "field": "city", "op": "overwrite", "old": null, "new": "Rome", "job_id": job["id"],
                    "line": 2})
         );
-        let (_, of_job) = app.get(&format!("/v1/history?job_id={}", job["id"].as_str().unwrap())).await;
+        let (_, of_job) = app.get(&format!("/v1/history?job_id={}", id_of(&job))).await;
         assert_eq!(of_job["data"].as_array().unwrap().len(), 2, "email and city: {of_job}");
         let (_, none) = app.get("/v1/history?until=2020-01-01T00:00:00Z").await;
         assert_eq!(none, json!({"data": [], "next_cursor": null}));

@@ -1,4 +1,4 @@
-use crate::app::{Options, json_of, with, without};
+use crate::app::{Options, id_of, json_of, with, without};
 use crate::on_every_database;
 use muster_engine::{Tick, Worker};
 use reqwest::{Method, header};
@@ -15,7 +15,7 @@ async fn a_job_is_shown_with_all_its_members() {
         assert_eq!(response.status(), 202);
         let location = response.headers()[header::LOCATION].to_str().unwrap().to_owned();
         let accepted: Value = response.json().await.unwrap();
-        let id = accepted["id"].as_str().unwrap();
+        let id = id_of(&accepted);
         assert_eq!(location, format!("/v1/jobs/{id}"));
         assert!(id.starts_with("job_"), "{id}");
 
@@ -128,7 +128,7 @@ async fn a_job_is_paused_resumed_and_cancelled_and_doing_it_again_changes_nothin
     with(idle, async |app| {
         let job = app.submit("?kind=import", "Email\na@example.com\n").await;
         let act = async |what: &str| {
-            let path = format!("/v1/jobs/{}/{what}", job["id"].as_str().unwrap());
+            let path = format!("/v1/jobs/{}/{what}", id_of(&job));
             let (status, answer) = json_of(app.post(&path)).await;
             (status.as_u16(), answer["state"].clone(), answer["code"].clone())
         };
@@ -143,7 +143,7 @@ async fn a_job_is_paused_resumed_and_cancelled_and_doing_it_again_changes_nothin
         while !matches!(worker.tick().await.unwrap(), Tick::Idle) {}
         assert_eq!(act("cancel").await, (200, json!("cancelled"), Value::Null));
         assert_eq!(act("pause").await, (409, Value::Null, json!("invalid_state")));
-        let (_, counts) = app.get(&format!("/v1/jobs/{}", job["id"].as_str().unwrap())).await;
+        let (_, counts) = app.get(&format!("/v1/jobs/{}", id_of(&job))).await;
         assert_eq!(counts["counts"]["received"], 0);
     })
     .await;
@@ -157,9 +157,7 @@ async fn waiting_ends_when_the_time_is_up() {
     };
     with(idle, async |app| {
         let job = app.submit("?kind=import", "Email\na@example.com\n").await;
-        let (status, job) = app
-            .get(&format!("/v1/jobs/{}?wait=1", job["id"].as_str().unwrap()))
-            .await;
+        let (status, job) = app.get(&format!("/v1/jobs/{}?wait=1", id_of(&job))).await;
         assert_eq!((status.as_u16(), &job["state"]), (200, &json!("queued")));
     })
     .await;

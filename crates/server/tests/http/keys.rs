@@ -1,4 +1,4 @@
-use crate::app::{json_of, without};
+use crate::app::{id_of, json_of, without};
 use crate::on_every_database;
 use muster_core::scope::Scope;
 use reqwest::Method;
@@ -32,7 +32,7 @@ async fn a_key_is_shown_once_works_and_is_revoked_at_once() {
         assert_eq!(page["data"].as_array().unwrap().len(), 2);
         assert!(!page.to_string().contains(key), "the key is never shown again");
 
-        let path = format!("/v1/keys/{}", made["id"].as_str().unwrap());
+        let path = format!("/v1/keys/{}", id_of(&made));
         for _ in 0..2 {
             let revoked = app.request(Method::DELETE, &path).send().await.unwrap();
             assert_eq!(revoked.status(), 204);

@@ -6,7 +6,10 @@ use serde_json::json;
 const CSV: &str = "Email|First Name\nada@example.com|Ada\n";
 
 fn file() -> Part {
-    Part::text(CSV).file_name("people.csv").mime_str("text/csv").unwrap()
+    Part::text(CSV)
+        .file_name("people.csv")
+        .mime_str("text/csv")
+        .expect("it is a content type")
 }
 
 #[tokio::test(flavor = "multi_thread")]

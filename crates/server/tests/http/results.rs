@@ -1,4 +1,4 @@
-use crate::app::{Options, with};
+use crate::app::{Options, id_of, with};
 use crate::on_every_database;
 use reqwest::{Method, header};
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ async fn mixed_job(app: &crate::App) -> String {
     app.run("?kind=import", "Email\nada@example.com\nbob@example.com\n")
         .await;
     let job = app.run("", MIXED).await;
-    job["id"].as_str().unwrap().to_owned()
+    id_of(&job).to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,7 +98,7 @@ async fn the_file_comes_back_byte_for_byte_under_its_own_name() {
         assert_eq!(job["source"]["file_name"], "Kund\"en ü.csv");
         assert_eq!(job["source"]["encoding"], "windows-1252");
 
-        let path = format!("/v1/jobs/{}/file", job["id"].as_str().unwrap());
+        let path = format!("/v1/jobs/{}/file", id_of(&job));
         let response = app.request(Method::GET, &path).send().await.unwrap();
         assert_eq!(
             response.headers()[header::CONTENT_TYPE],
@@ -110,7 +110,7 @@ async fn the_file_comes_back_byte_for_byte_under_its_own_name() {
             "attachment; filename=\"Kund_en _.csv\"; filename*=UTF-8''Kund%22en%20%C3%BC.csv"
         );
         assert_eq!(response.bytes().await.unwrap(), bytes);
-        app.ended(job["id"].as_str().unwrap()).await;
+        app.ended(id_of(&job)).await;
         assert_eq!(app.user("a@example.com").await["values"]["city"], "Köln");
     })
     .await;
@@ -124,9 +124,7 @@ async fn results_of_a_job_that_nobody_began_are_empty() {
     };
     with(idle, async |app| {
         let job = app.submit("", "Email\na@example.com\n").await;
-        let csv = app
-            .get_text(&format!("/v1/jobs/{}/results", job["id"].as_str().unwrap()))
-            .await;
+        let csv = app.get_text(&format!("/v1/jobs/{}/results", id_of(&job))).await;
         assert_eq!(csv.lines().count(), 1, "{csv}");
     })
     .await;
@@ -155,7 +153,7 @@ async fn who_stops_reading_results_leaves_the_server_well() {
             .map(|i| format!("u{i}@example.com,{}\n", "x".repeat(100)))
             .collect();
         let job = app.run("?kind=import", &format!("Email,City\n{rows}")).await;
-        let path = format!("/v1/jobs/{}/results", job["id"].as_str().unwrap());
+        let path = format!("/v1/jobs/{}/results", id_of(&job));
         let mut response = app.request(Method::GET, &path).send().await.unwrap();
         assert!(response.chunk().await.unwrap().is_some());
         drop(response);

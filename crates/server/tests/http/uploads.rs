@@ -8,16 +8,17 @@ use tokio::net::TcpStream;
 
 /// Sends the head of a request and the beginning of its body, waits until the file begins to be stored, and leaves.
 async fn cut_off(app: &App, content_type: &str, body: &str) {
-    let mut connection = TcpStream::connect(app.address).await.unwrap();
+    let files = || app.engine.staging().count_incoming().expect("the folder is there");
+    let mut connection = TcpStream::connect(app.address).await.expect("the server listens");
     let head = format!(
         "POST /v1/jobs HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {}\r\nContent-Type: {content_type}\r\nContent-Length: \
          1000000\r\n\r\n{body}",
         app.key
     );
-    connection.write_all(head.as_bytes()).await.unwrap();
-    until(|| app.engine.staging().count_incoming().unwrap() == 1).await;
+    connection.write_all(head.as_bytes()).await.expect("the server reads");
+    until(|| files() == 1).await;
     drop(connection);
-    until(|| app.engine.staging().count_incoming().unwrap() == 0).await;
+    until(|| files() == 0).await;
 }
 
 /// Looks until it is so; there is nothing that could be awaited on the other side of a connection.

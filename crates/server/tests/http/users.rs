@@ -121,6 +121,12 @@ async fn if_match_guards_against_a_lost_edit() {
         assert_eq!(edit("*").await, (200, Value::Null));
         assert_eq!(edit("W/\"3\"").await, (412, json!("version_mismatch")));
         assert_eq!(edit("3").await, (400, json!("invalid_request")));
+        let delete = async |tag: &str| {
+            let request = app.request(Method::DELETE, &path).header("if-match", tag);
+            request.send().await.unwrap().status().as_u16()
+        };
+        assert_eq!(delete("\"2\"").await, 412);
+        assert_eq!(delete("\"3\"").await, 204);
     })
     .await;
 }

@@ -49,10 +49,10 @@ struct FieldBody {
     /// The values of a `select` or `multi_select`.
     options: Vec<OptionBody>,
     /// The least number allowed: for an integer a number, else a string.
-    #[schema(value_type = Option<String>)]
+    #[schema(schema_with = words::number_or_text)]
     min: Option<Any>,
     /// The greatest number allowed.
-    #[schema(value_type = Option<String>)]
+    #[schema(schema_with = words::number_or_text)]
     max: Option<Any>,
     /// The most characters allowed.
     max_length: Option<u32>,
@@ -110,6 +110,7 @@ fn bound(kind: FieldType, number: Decimal) -> Any {
 
 /// A field to be made.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewField)]
 #[serde(deny_unknown_fields)]
 struct NewFieldBody {
     /// Its name for programs; made from the name if it is not given.
@@ -124,10 +125,10 @@ struct NewFieldBody {
     #[serde(default)]
     options: Vec<NewOption>,
     /// The least number allowed, as a number or a string.
-    #[schema(value_type = Option<String>)]
+    #[schema(schema_with = words::number_or_text, required = false)]
     min: Option<Any>,
     /// The greatest number allowed, as a number or a string.
-    #[schema(value_type = Option<String>)]
+    #[schema(schema_with = words::number_or_text, required = false)]
     max: Option<Any>,
     /// The most characters allowed.
     max_length: Option<u32>,
@@ -139,6 +140,7 @@ struct NewFieldBody {
 /// An option: its name, or key and name.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(untagged, expecting = "an option is a name, or an object of key and name")]
+#[schema(as = NewFieldOption)]
 enum NewOption {
     /// The name; the key is made from it.
     Name(String),

@@ -8,7 +8,7 @@ use muster_core::job::JobKind;
 use muster_engine::NewJob;
 use std::borrow::Cow;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::{KnownFormat, ObjectBuilder, RefOr, Required, Schema, SchemaFormat, Type};
+use utoipa::openapi::{RefOr, Required, Schema};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 /// Every option but `kind`, and what the document says about it.
@@ -81,20 +81,22 @@ impl IntoParams for JobOptionParams {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let kind = (
             "kind",
-            "What is done with the users that the rows name; the first is the default.",
+            "What is done with the users that the rows name.",
+            words::job_kind(),
         );
-        let schemas =
-            std::iter::once((kind, words::job_kind())).chain(OPTIONS.into_iter().map(|option| (option, text())));
-        let parameter = |((name, description), schema)| {
+        let options = OPTIONS
+            .into_iter()
+            .map(|(name, about)| (name, about, words::text().build()));
+        let parameter = |(name, about, schema)| {
             ParameterBuilder::new()
                 .name(name)
                 .parameter_in(ParameterIn::Query)
                 .required(Required::False)
-                .description(Some(description))
+                .description(Some(about))
                 .schema(Some(schema))
                 .build()
         };
-        schemas.map(parameter).collect()
+        std::iter::once(kind).chain(options).map(parameter).collect()
     }
 }
 
@@ -103,23 +105,11 @@ pub struct JobForm;
 
 impl PartialSchema for JobForm {
     fn schema() -> RefOr<Schema> {
-        let file = ObjectBuilder::new()
-            .schema_type(Type::String)
-            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)))
-            .description(Some("The file."));
-        let form = ObjectBuilder::new()
-            .property("file", file)
-            .property("kind", words::job_kind())
-            .required("file");
-        let described = |description| {
-            ObjectBuilder::new()
-                .schema_type(Type::String)
-                .description(Some(description))
-        };
+        let form = words::form("file", "The file.").property("kind", words::job_kind());
         let options = OPTIONS.into_iter();
         options
-            .fold(form, |form, (name, description)| {
-                form.property(name, described(description))
+            .fold(form, |form, (name, about)| {
+                form.property(name, words::text().description(Some(about)))
             })
             .into()
     }
@@ -129,10 +119,6 @@ impl ToSchema for JobForm {
     fn name() -> Cow<'static, str> {
         "JobForm".into()
     }
-}
-
-fn text() -> utoipa::openapi::schema::Object {
-    ObjectBuilder::new().schema_type(Type::String).build()
 }
 
 #[cfg(test)]

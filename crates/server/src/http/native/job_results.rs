@@ -5,11 +5,12 @@ use crate::http::auth::Auth;
 use crate::http::extract::{Id, Json, Params};
 use crate::http::failure::Failure;
 use crate::http::problem::Problems;
+use crate::http::words;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::response::IntoResponse;
-use futures_util::stream;
+use futures_util::{TryStreamExt, stream};
 use muster_core::id::JobId;
 use muster_core::intake::compression::Compression;
 use muster_engine::{EngineError, ErrorGroup, Job, ResultFormat, StatusFilter, chain};
@@ -38,11 +39,11 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 struct GetResults {
     /// Only rows that ended like this: `created`, `updated`, `unchanged`, `skipped`, `failed` or `unprocessed`.
     #[serde(default)]
-    #[param(value_type = Option<String>)]
+    #[param(schema_with = words::row_status, required = false)]
     status: Rows,
     /// `csv` (default) or `ndjson`.
     #[serde(default)]
-    #[param(value_type = Option<String>)]
+    #[param(schema_with = words::result_format, required = false)]
     format: Format,
 }
 
@@ -181,11 +182,9 @@ async fn get_file(State(app): State<App>, Auth(caller): Auth, Id(id): Id<JobId>)
         (CONTENT_DISPOSITION, attachment(&file_name(&job))),
         (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
     ];
-    let file = tokio::fs::File::from_std(file.into_inner());
-    Ok((
-        headers,
-        Body::from_stream(ReaderStream::with_capacity(file, BLOCK_BYTES)),
-    ))
+    let file = ReaderStream::with_capacity(tokio::fs::File::from_std(file.into_inner()), BLOCK_BYTES);
+    let file = file.inspect_err(|error| tracing::error!(cause = chain(error), "a file broke off"));
+    Ok((headers, Body::from_stream(file)))
 }
 
 fn content_type(job: &Job) -> String {
@@ -240,7 +239,7 @@ mod tests {
         );
         assert_eq!(
             attachment("../ü \"x\"\r\nSet-Cookie: a"),
-            "attachment; filename=\".._ _x_Set-Cookie: a\"; filename*=UTF-8''.._%C3%BC%20%22x%22Set-Cookie%3A%20a"
+            "attachment; filename=\"..__ _x_Set-Cookie: a\"; filename*=UTF-8''.._%C3%BC%20%22x%22Set-Cookie%3A%20a"
         );
     }
 }

@@ -77,6 +77,7 @@ struct MadeKeyBody {
 
 /// A key to be made.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewKey)]
 #[serde(deny_unknown_fields)]
 struct NewKeyBody {
     /// Its name.

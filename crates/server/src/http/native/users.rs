@@ -216,13 +216,20 @@ async fn edit_user(
 ///
 /// The user keeps everything and gives up its email; it is found no more.
 #[utoipa::path(
-    delete, path = "/v1/users/{id}", tag = "Users",
-    params(("id" = i64, Path, description = "The user.")),
+    delete, path = "/v1/users/{id}", tag = "Users",    params(
+        ("id" = i64, Path, description = "The user."),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` that the user must have."),
+    ),
     responses((status = 204, description = "The user is deleted."), Problems),
     security(("key" = ["users:delete"])),
 )]
-async fn delete_user(State(app): State<App>, Auth(caller): Auth, Id(id): Id<UserId>) -> Result<StatusCode, Failure> {
-    app.engine.delete_user(&caller, id).await?;
+async fn delete_user(
+    State(app): State<App>,
+    Auth(caller): Auth,
+    Id(id): Id<UserId>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Failure> {
+    app.engine.delete_user(&caller, id, if_match(&headers)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
