@@ -92,7 +92,8 @@ impl Home {
             .stdin(Stdio::piped())
             .spawn()
             .unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        // What refuses at once does not read.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes()).is_ok();
         finish(child)
     }
 
