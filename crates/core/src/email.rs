@@ -18,9 +18,7 @@ pub fn parse_email(text: &str) -> Option<&str> {
         && !local.contains('@')
         && !domain.is_empty()
         && domain.split('.').all(|label| !label.is_empty())
-        && !email
-            .chars()
-            .any(|c| c.is_whitespace() || c.is_control() || matches!(c, ',' | ';' | '<' | '>' | '"'));
+        && !email.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, ',' | ';' | '<' | '>' | '"'));
     valid.then_some(email)
 }
 
@@ -45,11 +43,7 @@ mod tests {
         assert_eq!(email_key(" Ann@Example.COM "), "ann@example.com");
         assert_eq!(email_key("JOSE\u{301}@x.org"), email_key("jos\u{e9}@x.org"));
         assert_eq!(email_key("ÅSA@x.se"), "åsa@x.se");
-        assert_ne!(
-            email_key("аnn@x.org"),
-            email_key("ann@x.org"),
-            "a Cyrillic letter is another letter"
-        );
+        assert_ne!(email_key("аnn@x.org"), email_key("ann@x.org"), "a Cyrillic letter is another letter");
     }
 
     #[test]
@@ -57,19 +51,7 @@ mod tests {
         for good in ["a@b", "a+b@c.de", "o'neil@x.org", "用户@例子.广告"] {
             assert_eq!(parse_email(good), Some(good));
         }
-        for bad in [
-            "",
-            " ",
-            "a",
-            "@b.c",
-            "a@",
-            "a@b@c",
-            "a b@c.d",
-            "a@b..c",
-            "a@.b",
-            "a\u{0}@b.c",
-            "<a@b.c>",
-        ] {
+        for bad in ["", " ", "a", "@b.c", "a@", "a@b@c", "a b@c.d", "a@b..c", "a@.b", "a\u{0}@b.c", "<a@b.c>"] {
             assert_eq!(parse_email(bad), None, "{bad:?}");
         }
         assert_eq!(parse_email(&format!("{}@x.org", "a".repeat(300))), None);

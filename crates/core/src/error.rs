@@ -129,6 +129,7 @@ catalogue! {
     InsufficientBalance "insufficient_balance" Row 409 "The currency would fall below its minimum; see the option overdraft.";
     DuplicateInFile "duplicate_in_file" Row 409 "The same user stands in the file more than once; see the option on_duplicate.";
     ColumnCountMismatch "column_count_mismatch" Row 400 "The row has not as many cells as the header.";
+    MalformedQuote "malformed_quote" Row 400 "A cell goes on after its closing quote; write a quote inside a quoted cell twice.";
     InvalidEncoding "invalid_encoding" Row 400 "The row has bytes that are not valid in the file's encoding.";
     NulCharacter "nul_character" Row 400 "The row has a NUL character.";
     RequiredField "required_field" Row 400 "The field must have a value.";
@@ -149,9 +150,7 @@ impl Serialize for Code {
 
 impl<'de> Deserialize<'de> for Code {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        std::borrow::Cow::<'de, str>::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        std::borrow::Cow::<'de, str>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -186,27 +185,14 @@ pub struct Error {
 impl Error {
     /// An error of one sentence.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self {
-            code,
-            detail: detail.into(),
-            errors: Vec::new(),
-        }
+        Self { code, detail: detail.into(), errors: Vec::new() }
     }
 
     /// An error about one member of a JSON body.
     pub fn at(pointer: impl Into<String>, code: Code, message: impl Into<String>) -> Self {
         let message = message.into();
-        let fault = Fault {
-            column: None,
-            pointer: Some(pointer.into()),
-            code,
-            message: message.clone(),
-        };
-        Self {
-            code,
-            detail: message,
-            errors: vec![fault],
-        }
+        let fault = Fault { column: None, pointer: Some(pointer.into()), code, message: message.clone() };
+        Self { code, detail: message, errors: vec![fault] }
     }
 }
 
@@ -227,22 +213,12 @@ pub struct RowError {
 impl RowError {
     /// An error of the row as a whole.
     pub fn row(code: Code, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            column: None,
-            value: None,
-            message: message.into(),
-        }
+        Self { code, column: None, value: None, message: message.into() }
     }
 
     /// An error of one cell.
     pub fn cell(code: Code, column: &str, value: &str, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            column: Some(column.to_owned()),
-            value: Some(excerpt(value)),
-            message: message.into(),
-        }
+        Self { code, column: Some(column.to_owned()), value: Some(excerpt(value)), message: message.into() }
     }
 
     /// The whole sentence, with the line (0: the row has none).
@@ -274,10 +250,7 @@ mod tests {
     fn codes_are_unique_and_read_back() {
         for code in Code::ALL {
             assert_eq!(code.as_str().parse(), Ok(*code));
-            assert!(
-                code.as_str().bytes().all(|b| b.is_ascii_lowercase() || b == b'_'),
-                "{code}"
-            );
+            assert!(code.as_str().bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{code}");
             assert!(code.help().ends_with('.'), "{code}");
         }
     }
@@ -285,14 +258,8 @@ mod tests {
     #[test]
     fn a_row_error_reads_as_a_sentence_with_its_address() {
         let error = RowError::cell(Code::InvalidNumber, "Points", "12,5", "\"12,5\" is not a whole number");
-        assert_eq!(
-            error.sentence(41),
-            "line 41, column Points: \"12,5\" is not a whole number"
-        );
-        assert_eq!(
-            RowError::row(Code::MissingKey, "no email").sentence(2),
-            "line 2: no email"
-        );
+        assert_eq!(error.sentence(41), "line 41, column Points: \"12,5\" is not a whole number");
+        assert_eq!(RowError::row(Code::MissingKey, "no email").sentence(2), "line 2: no email");
         assert_eq!(excerpt(&"x".repeat(100)).chars().count(), 61);
     }
 }

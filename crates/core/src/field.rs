@@ -2,6 +2,7 @@
 
 use crate::error::{Code, Error};
 use crate::id::FieldId;
+use crate::job::is_name;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -165,16 +166,12 @@ impl Field {
     /// The option that a text names, by key or name; upper and lower case are the same where that is not ambiguous.
     pub fn option(&self, text: &str) -> Option<&SelectOption> {
         let options = &self.rules.options;
-        options
-            .iter()
-            .find(|option| option.key == text || option.name == text)
-            .or_else(|| {
-                let wanted = text.to_lowercase();
-                let mut alike = options
-                    .iter()
-                    .filter(|o| o.key.to_lowercase() == wanted || o.name.to_lowercase() == wanted);
-                alike.next().filter(|_| alike.next().is_none())
-            })
+        options.iter().find(|option| option.key == text || option.name == text).or_else(|| {
+            let wanted = text.to_lowercase();
+            let mut alike =
+                options.iter().filter(|o| o.key.to_lowercase() == wanted || o.name.to_lowercase() == wanted);
+            alike.next().filter(|_| alike.next().is_none())
+        })
     }
 }
 
@@ -194,11 +191,7 @@ pub fn key_from_name(name: &str) -> String {
 
 /// The form in which header cells, keys and names are compared: lower case, without spaces, `_` and `-`.
 pub fn normalize_name(name: &str) -> String {
-    name.trim()
-        .to_lowercase()
-        .chars()
-        .filter(|c| !matches!(c, '_' | '-') && !c.is_whitespace())
-        .collect()
+    name.trim().to_lowercase().chars().filter(|c| !matches!(c, '_' | '-') && !c.is_whitespace()).collect()
 }
 
 /// A field that somebody wants to have. [`NewField::check`] makes sure that it can exist.
@@ -218,33 +211,21 @@ impl NewField {
     /// The key and name that the field will have, or why it cannot exist beside the others.
     pub fn check(&self, fields: &FieldSet) -> Result<(String, String), Error> {
         let name = self.name.trim().to_owned();
-        if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
-            return Err(Error::at(
-                "/name",
-                Code::InvalidRequest,
-                "a name has 1 to 100 characters",
-            ));
+        if !is_name(&name, 100) {
+            return Err(Error::at("/name", Code::InvalidRequest, "a name has 1 to 100 characters"));
         }
         let key = key_from_name(self.key.as_deref().unwrap_or(&name));
-        if self.key.as_ref().is_some_and(|given| *given != key) {
-            let message = "a key has lower-case letters, digits and single underscores between them";
+        if self.key.as_ref().is_some_and(|given| *given != key || !is_name(&key, 100)) {
+            let message = "a key has 1 to 100 lower-case letters, digits and single underscores between them";
             return Err(Error::at("/key", Code::InvalidRequest, message));
         }
         if key.is_empty() {
-            return Err(Error::at(
-                "/name",
-                Code::InvalidRequest,
-                "the name has no letter or digit to make a key of",
-            ));
+            return Err(Error::at("/name", Code::InvalidRequest, "the name has no letter or digit to make a key of"));
         }
         for text in [&key, &name] {
             let normal = normalize_name(text);
             if RESERVED.iter().any(|reserved| normalize_name(reserved) == normal) {
-                return Err(Error::at(
-                    "/name",
-                    Code::FieldExists,
-                    format!("\"{text}\" is a name of the user itself"),
-                ));
+                return Err(Error::at("/name", Code::FieldExists, format!("\"{text}\" is a name of the user itself")));
             }
             if let Some(other) = fields.find_by_name(text) {
                 let message = format!("\"{text}\" already names the field \"{}\" ({})", other.name, other.key);
@@ -258,11 +239,7 @@ impl NewField {
     fn check_rules(&self) -> Result<(), Error> {
         let (rules, kind) = (&self.rules, self.kind);
         if kind.has_options() == rules.options.is_empty() {
-            let message = if kind.has_options() {
-                "this type needs options"
-            } else {
-                "this type has no options"
-            };
+            let message = if kind.has_options() { "this type needs options" } else { "this type has no options" };
             return Err(Error::at("/options", Code::InvalidRequest, message));
         }
         for (i, option) in rules.options.iter().enumerate() {
@@ -273,19 +250,12 @@ impl NewField {
             }
         }
         if (rules.min.is_some() || rules.max.is_some()) && !kind.is_numeric() {
-            return Err(Error::at(
-                "/min",
-                Code::InvalidRequest,
-                "only numbers have a min and a max",
-            ));
+            return Err(Error::at("/min", Code::InvalidRequest, "only numbers have a min and a max"));
         }
         if rules.min.zip(rules.max).is_some_and(|(min, max)| min > max) {
             return Err(Error::at("/max", Code::InvalidRequest, "max is less than min"));
         }
-        if rules
-            .max_length
-            .is_some_and(|length| !kind.is_text() || length == 0 || length > DEFAULT_LONG_TEXT_LENGTH)
-        {
+        if rules.max_length.is_some_and(|length| !kind.is_text() || length == 0 || length > DEFAULT_LONG_TEXT_LENGTH) {
             let message = format!("only texts have a max_length, from 1 to {DEFAULT_LONG_TEXT_LENGTH}");
             return Err(Error::at("/max_length", Code::InvalidRequest, message));
         }
@@ -332,11 +302,7 @@ impl FieldSet {
 
     /// The field of a number.
     pub fn get(&self, number: FieldNumber) -> Option<&Field> {
-        self.by_number
-            .get(usize::from(number.0))
-            .copied()
-            .flatten()
-            .map(|i| &self.fields[i])
+        self.by_number.get(usize::from(number.0)).copied().flatten().map(|i| &self.fields[i])
     }
 
     /// The field of exactly this key.
@@ -399,10 +365,7 @@ pub const BUILT_IN: &[(&str, &str, FieldType)] = &[
 
 /// The rules of a built-in field.
 pub fn built_in_rules(key: &str) -> Rules {
-    let option = |key: &str, name: &str| SelectOption {
-        key: key.to_owned(),
-        name: name.to_owned(),
-    };
+    let option = |key: &str, name: &str| SelectOption { key: key.to_owned(), name: name.to_owned() };
     match key {
         "gender" => Rules {
             options: vec![option("m", "Male"), option("f", "Female"), option("u", "Unknown")],
@@ -427,31 +390,22 @@ pub(crate) mod tests {
             ("notes", "Notes", FieldType::LongText),
             ("extra", "Extra", FieldType::Json),
         ];
-        let fields = BUILT_IN
-            .iter()
-            .chain(custom)
-            .enumerate()
-            .map(|(i, (key, name, kind))| Field {
-                number: FieldNumber(FieldNumber::FIRST.0 + i as u16),
-                id: FieldId::from_bytes([i as u8; 12]),
-                key: (*key).to_owned(),
-                name: (*name).to_owned(),
-                kind: *kind,
-                rules: match *key {
-                    "tags" => Rules {
-                        options: ["vip", "new"]
-                            .map(|k| SelectOption {
-                                key: k.into(),
-                                name: k.to_uppercase(),
-                            })
-                            .into(),
-                        ..Rules::default()
-                    },
-                    key => built_in_rules(key),
+        let fields = BUILT_IN.iter().chain(custom).enumerate().map(|(i, (key, name, kind))| Field {
+            number: FieldNumber(FieldNumber::FIRST.0 + i as u16),
+            id: FieldId::from_bytes([i as u8; 12]),
+            key: (*key).to_owned(),
+            name: (*name).to_owned(),
+            kind: *kind,
+            rules: match *key {
+                "tags" => Rules {
+                    options: ["vip", "new"].map(|k| SelectOption { key: k.into(), name: k.to_uppercase() }).into(),
+                    ..Rules::default()
                 },
-                built_in: i < BUILT_IN.len(),
-                archived: false,
-            });
+                key => built_in_rules(key),
+            },
+            built_in: i < BUILT_IN.len(),
+            archived: false,
+        });
         FieldSet::new(fields.collect())
     }
 

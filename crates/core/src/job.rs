@@ -185,14 +185,7 @@ impl JobOptions {
             let found = all.iter().copied().find(|value| as_str(*value) == text);
             let names: Vec<_> = all.iter().map(|value| as_str(*value)).collect();
             found.map(Some).ok_or_else(|| {
-                invalid(
-                    name,
-                    format!(
-                        "{name} is one of {}, not \"{}\"",
-                        names.join(", "),
-                        crate::error::excerpt(text)
-                    ),
-                )
+                invalid(name, format!("{name} is one of {}, not \"{}\"", names.join(", "), crate::error::excerpt(text)))
             })
         }
         match name {
@@ -203,25 +196,16 @@ impl JobOptions {
             "mapping" => {
                 let mapping = serde_json::from_str(text);
                 self.mapping = Some(mapping.map_err(|_| {
-                    invalid(
-                        name,
-                        "mapping is a JSON object: column → field, or null to skip the column".into(),
-                    )
+                    invalid(name, "mapping is a JSON object: column → field, or null to skip the column".into())
                 })?);
             }
             "clear_token" if !text.is_empty() => self.clear_token = Some(text.to_owned()),
             "clear_token" => {
-                return Err(invalid(
-                    name,
-                    "clear_token is not empty: an empty cell keeps the value".into(),
-                ));
+                return Err(invalid(name, "clear_token is not empty: an empty cell keeps the value".into()));
             }
             "date_format" => {
                 crate::value::DateFormat::parse(text).ok_or_else(|| {
-                    invalid(
-                        name,
-                        "date_format names day, month and year, such as DD/MM/YYYY or %d.%m.%Y".into(),
-                    )
+                    invalid(name, "date_format names day, month and year, such as DD/MM/YYYY or %d.%m.%Y".into())
                 })?;
                 self.date_format = Some(text.to_owned());
             }
@@ -239,17 +223,19 @@ impl JobOptions {
                 }
                 self.encoding = Some(encoding);
             }
-            "queue" if !text.is_empty() && text.len() <= 100 => self.queue = Some(text.to_owned()),
-            "queue" => return Err(invalid(name, "queue is a name of 1 to 100 bytes".into())),
+            "queue" if is_name(text, 100) => self.queue = Some(text.to_owned()),
+            "queue" => return Err(invalid(name, "queue is a name of 1 to 100 visible characters".into())),
             _ => {
-                return Err(invalid(
-                    name,
-                    format!("there is no option \"{}\"", crate::error::excerpt(name)),
-                ));
+                return Err(invalid(name, format!("there is no option \"{}\"", crate::error::excerpt(name))));
             }
         }
         Ok(())
     }
+}
+
+/// Whether a text can name something: not empty, not longer than this many characters, and without control characters.
+pub fn is_name(text: &str, most: usize) -> bool {
+    !text.is_empty() && text.chars().count() <= most && !text.chars().any(char::is_control)
 }
 
 fn invalid(name: &str, message: String) -> Error {
@@ -321,26 +307,16 @@ mod tests {
     #[test]
     fn options_are_read_from_text_or_refused_by_name() {
         let mut options = JobOptions::default();
-        for (name, text) in [
-            ("match_by", "id"),
-            ("overdraft", "clamp"),
-            ("delimiter", "tab"),
-            ("mapping", "{\"A\":null}"),
-        ] {
+        for (name, text) in
+            [("match_by", "id"), ("overdraft", "clamp"), ("delimiter", "tab"), ("mapping", "{\"A\":null}")]
+        {
             options.set(name, text).unwrap();
         }
         assert_eq!(options.delimiter.as_deref(), Some("\t"));
-        assert_eq!(
-            serde_json::from_str::<JobOptions>(&serde_json::to_string(&options).unwrap()).unwrap(),
-            options
-        );
-        for (name, text) in [
-            ("overdraft", "Clamp"),
-            ("mapping", "[]"),
-            ("clear_token", ""),
-            ("date_format", "x"),
-            ("colour", "red"),
-        ] {
+        assert_eq!(serde_json::from_str::<JobOptions>(&serde_json::to_string(&options).unwrap()).unwrap(), options);
+        for (name, text) in
+            [("overdraft", "Clamp"), ("mapping", "[]"), ("clear_token", ""), ("date_format", "x"), ("colour", "red")]
+        {
             assert_eq!(options.set(name, text).unwrap_err().code, Code::InvalidOption, "{name}");
         }
     }

@@ -32,14 +32,8 @@ pub fn parse_decimal(text: &str) -> Result<Decimal, NumberError> {
     if significant > MAX_SIGNIFICANT_DIGITS as usize || fraction.len() > MAX_FRACTION_DIGITS as usize {
         return Err(NumberError::OutOfRange);
     }
-    let mantissa = whole
-        .bytes()
-        .chain(fraction.bytes())
-        .fold(0i128, |n, digit| n * 10 + i128::from(digit - b'0'));
-    exact(
-        if text.starts_with('-') { -mantissa } else { mantissa },
-        fraction.len() as u32,
-    )
+    let mantissa = whole.bytes().chain(fraction.bytes()).fold(0i128, |n, digit| n * 10 + i128::from(digit - b'0'));
+    exact(if text.starts_with('-') { -mantissa } else { mantissa }, fraction.len() as u32)
 }
 
 /// Reads a 64-bit whole number: an optional sign and digits. A fraction is not a whole number, even `.0`.
@@ -56,15 +50,8 @@ pub fn add(a: Decimal, b: Decimal) -> Result<Decimal, NumberError> {
     let scale = a.scale().max(b.scale());
     // An operand that overflows 128 bits here has its last digit so far behind the other's first that the sum needs
     // more digits than are allowed: both are normalized, so no digit is lost to trailing zeros.
-    let align = |n: Decimal| {
-        10i128
-            .checked_pow(scale - n.scale())
-            .and_then(|factor| n.mantissa().checked_mul(factor))
-    };
-    let sum = align(a)
-        .zip(align(b))
-        .and_then(|(a, b)| a.checked_add(b))
-        .ok_or(NumberError::OutOfRange)?;
+    let align = |n: Decimal| 10i128.checked_pow(scale - n.scale()).and_then(|factor| n.mantissa().checked_mul(factor));
+    let sum = align(a).zip(align(b)).and_then(|(a, b)| a.checked_add(b)).ok_or(NumberError::OutOfRange)?;
     exact(sum, scale)
 }
 
@@ -95,21 +82,12 @@ mod tests {
         let read = |text| parse_decimal(text).map(|n| n.to_string());
         assert_eq!(read("+007.500"), Ok("7.5".into()));
         assert_eq!(read("-0"), Ok("0".into()));
-        assert_eq!(
-            read("9999999999999999999999999999"),
-            Ok("9999999999999999999999999999".into())
-        );
+        assert_eq!(read("9999999999999999999999999999"), Ok("9999999999999999999999999999".into()));
         assert_eq!(read("0.000000000001"), Ok("0.000000000001".into()));
-        for invalid in [
-            "", "+", "-", ".", ".5", "5.", "1e3", "1,5", " 1", "1 ", "١", "0x1", "--1", "NaN",
-        ] {
+        for invalid in ["", "+", "-", ".", ".5", "5.", "1e3", "1,5", " 1", "1 ", "١", "0x1", "--1", "NaN"] {
             assert_eq!(read(invalid), Err(NumberError::Invalid), "{invalid:?}");
         }
-        for out in [
-            "10000000000000000000000000001",
-            "0.0000000000001",
-            "1234567890123456789012345678.5",
-        ] {
+        for out in ["10000000000000000000000000001", "0.0000000000001", "1234567890123456789012345678.5"] {
             assert_eq!(read(out), Err(NumberError::OutOfRange), "{out:?}");
         }
     }
@@ -118,14 +96,8 @@ mod tests {
     fn sums_that_would_round_are_refused() {
         let n = |text| parse_decimal(text).unwrap();
         assert_eq!(add(n("0.1"), n("0.2")), Ok(n("0.3")));
-        assert_eq!(
-            add(n("9999999999999999999999999999"), n("0.000000000001")),
-            Err(NumberError::OutOfRange)
-        );
-        assert_eq!(
-            add(n("9999999999999999999999999999"), n("1")),
-            Err(NumberError::OutOfRange)
-        );
+        assert_eq!(add(n("9999999999999999999999999999"), n("0.000000000001")), Err(NumberError::OutOfRange));
+        assert_eq!(add(n("9999999999999999999999999999"), n("1")), Err(NumberError::OutOfRange));
         assert_eq!(subtract(n("5"), n("5.00")), Ok(n("0")));
     }
 

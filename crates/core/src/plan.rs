@@ -28,10 +28,7 @@ impl Key {
     pub fn matches(&self, user: &User) -> bool {
         !user.deleted
             && match self {
-                Self::Email(email) => user
-                    .email
-                    .as_deref()
-                    .is_some_and(|own| email_key(own) == email_key(email)),
+                Self::Email(email) => user.email.as_deref().is_some_and(|own| email_key(own) == email_key(email)),
                 Self::Id(id) => user.id == *id,
             }
     }
@@ -180,12 +177,7 @@ fn changes(row: &Row, user: &User, rules: &Rules<'_>) -> Result<Vec<Change>, Row
             None => new.cloned(),
         };
         if new != old {
-            changes.push(Change {
-                field: edit.field,
-                op,
-                old,
-                new,
-            });
+            changes.push(Change { field: edit.field, op, old, new });
         }
     }
     Ok(changes)
@@ -200,18 +192,10 @@ fn outcome(
     edit: &Edit,
     rules: &Rules<'_>,
 ) -> Result<Option<Value>, RowError> {
-    let column = rules
-        .columns
-        .get(usize::from(edit.column))
-        .map_or(field.name.as_str(), String::as_str);
+    let column = rules.columns.get(usize::from(edit.column)).map_or(field.name.as_str(), String::as_str);
     let Some(operand) = operand else {
         return match field.rules.required {
-            true => Err(RowError::cell(
-                Code::RequiredField,
-                column,
-                "",
-                format!("{} must have a value", field.name),
-            )),
+            true => Err(RowError::cell(Code::RequiredField, column, "", format!("{} must have a value", field.name))),
             false => Ok(None),
         };
     };
@@ -227,13 +211,7 @@ fn outcome(
         Operator::Subtract => number::subtract(before, amount),
     };
     let after = after.map_err(|_| {
-        fail(
-            Code::OutOfRange,
-            format!(
-                "{before} {} {amount} has more digits than can be kept exactly",
-                op.as_str()
-            ),
-        )
+        fail(Code::OutOfRange, format!("{before} {} {amount} has more digits than can be kept exactly", op.as_str()))
     })?;
     let after = limit(field, held, after, rules.overdraft).map_err(|(code, message)| fail(code, message))?;
     match field.kind {
@@ -254,10 +232,7 @@ fn limit(
     overdraft: Overdraft,
 ) -> Result<Decimal, (Code, String)> {
     if let Some(max) = field.rules.max.filter(|max| after > *max) {
-        return Err((
-            Code::OutOfRange,
-            format!("{after} is more than {max}, the most that {} may hold", field.name),
-        ));
+        return Err((Code::OutOfRange, format!("{after} is more than {max}, the most that {} may hold", field.name)));
     }
     if field.kind == FieldType::Currency {
         let floor = field.floor();
@@ -268,19 +243,16 @@ fn limit(
             Overdraft::Clamp => Ok(held.map_or(floor, |held| held.min(floor))),
             Overdraft::Reject => {
                 let held = held.unwrap_or_default();
-                let message = format!(
-                    "{} holds {held} and may not fall to {after}; its minimum is {floor}",
-                    field.name
-                );
+                let message =
+                    format!("{} holds {held} and may not fall to {after}; its minimum is {floor}", field.name);
                 Err((Code::InsufficientBalance, message))
             }
         };
     }
     match field.rules.min.filter(|min| after < *min) {
-        Some(min) => Err((
-            Code::OutOfRange,
-            format!("{after} is less than {min}, the least that {} may hold", field.name),
-        )),
+        Some(min) => {
+            Err((Code::OutOfRange, format!("{after} is less than {min}, the least that {} may hold", field.name)))
+        }
         None => Ok(after),
     }
 }

@@ -17,10 +17,7 @@ pub struct Values(Vec<(FieldNumber, Value)>);
 impl Values {
     /// The value of a field.
     pub fn get(&self, field: FieldNumber) -> Option<&Value> {
-        self.0
-            .binary_search_by_key(&field, |(number, _)| *number)
-            .ok()
-            .map(|i| &self.0[i].1)
+        self.0.binary_search_by_key(&field, |(number, _)| *number).ok().map(|i| &self.0[i].1)
     }
 
     /// Gives the field this value, or none.
@@ -59,9 +56,7 @@ impl Values {
     /// that the set is older than the values.
     pub fn from_stored(text: &str, fields: &FieldSet) -> Result<Self, StoredError> {
         let mut reader = serde_json::Deserializer::from_str(text);
-        let mut values = reader
-            .deserialize_map(ValuesVisitor(fields))
-            .map_err(StoredError::from)?;
+        let mut values = reader.deserialize_map(ValuesVisitor(fields)).map_err(StoredError::from)?;
         values.0.sort_by_key(|(number, _)| *number);
         Ok(values)
     }
@@ -89,7 +84,7 @@ fn write_string(out: &mut Vec<u8>, text: &str) {
 fn write_value(out: &mut Vec<u8>, value: Option<&Value>) {
     match value {
         None => out.extend_from_slice(b"null"),
-        Some(Value::Integer(_) | Value::Boolean(_)) => out.extend_from_slice(value.unwrap().to_string().as_bytes()),
+        Some(value @ (Value::Integer(_) | Value::Boolean(_))) => out.extend_from_slice(value.to_string().as_bytes()),
         Some(Value::Options(keys)) => serde_json::to_writer(out, keys).expect("writing to memory does not fail"),
         Some(Value::Text(text) | Value::Json(text)) => write_string(out, text),
         Some(value @ (Value::Decimal(_) | Value::Date(_) | Value::Datetime(_))) => {
@@ -110,10 +105,7 @@ impl<'de> Visitor<'de> for ValuesVisitor<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Values, A::Error> {
         let mut values = Vec::with_capacity(12);
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
-            let number = self
-                .0
-                .number_of(&key)
-                .ok_or_else(|| A::Error::custom(format!("unknown field {key}")))?;
+            let number = self.0.number_of(&key).ok_or_else(|| A::Error::custom(format!("unknown field {key}")))?;
             if let Some(value) = map.next_value_seed(ValueSeed(kind_of(self.0, number)))? {
                 values.push((number, value));
             }
@@ -238,9 +230,7 @@ impl Operator {
 
     /// The operator of exactly this name, lower case.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Overwrite, Self::Add, Self::Subtract]
-            .into_iter()
-            .find(|operator| operator.as_str() == text)
+        [Self::Overwrite, Self::Add, Self::Subtract].into_iter().find(|operator| operator.as_str() == text)
     }
 }
 
@@ -317,10 +307,7 @@ pub fn changes_from_stored(text: &str, fields: &FieldSet) -> Result<Vec<Change>,
         fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Change, A::Error> {
             let short = || A::Error::custom("a change has four members");
             let key: Cow<'de, str> = seq.next_element()?.ok_or_else(short)?;
-            let field = self
-                .0
-                .number_of(&key)
-                .ok_or_else(|| A::Error::custom(format!("unknown field {key}")))?;
+            let field = self.0.number_of(&key).ok_or_else(|| A::Error::custom(format!("unknown field {key}")))?;
             let op = seq.next_element()?.ok_or_else(short)?;
             let kind = kind_of(self.0, field);
             let old = seq.next_element_seed(ValueSeed(kind))?.ok_or_else(short)?;
@@ -328,9 +315,7 @@ pub fn changes_from_stored(text: &str, fields: &FieldSet) -> Result<Vec<Change>,
             Ok(Change { field, op, old, new })
         }
     }
-    serde_json::Deserializer::from_str(text)
-        .deserialize_seq(Set(fields))
-        .map_err(StoredError::from)
+    serde_json::Deserializer::from_str(text).deserialize_seq(Set(fields)).map_err(StoredError::from)
 }
 
 /// A value, or null where there is none, as the API shows it.
@@ -361,24 +346,13 @@ mod tests {
             ("extra", "{\"a\":[1e2,{\"b\":null}]}"),
         ] {
             let field = fields.find_by_key(key).unwrap();
-            values.put(
-                field.number,
-                Some(Value::from_text(field, text, &DateFormat::default()).unwrap()),
-            );
+            values.put(field.number, Some(Value::from_text(field, text, &DateFormat::default()).unwrap()));
         }
-        assert_eq!(
-            Values::from_stored(&values.to_stored(&fields), &fields),
-            Ok(values.clone())
-        );
+        assert_eq!(Values::from_stored(&values.to_stored(&fields), &fields), Ok(values.clone()));
 
         let changes: Vec<Change> = values
             .iter()
-            .map(|(field, value)| Change {
-                field,
-                op: Operator::Add,
-                old: None,
-                new: Some(value.clone()),
-            })
+            .map(|(field, value)| Change { field, op: Operator::Add, old: None, new: Some(value.clone()) })
             .chain([Change {
                 field: FieldNumber::EMAIL,
                 op: Operator::Overwrite,
@@ -386,13 +360,7 @@ mod tests {
                 new: None,
             }])
             .collect();
-        assert_eq!(
-            changes_from_stored(&changes_to_stored(&changes, &fields), &fields),
-            Ok(changes)
-        );
-        assert!(
-            Values::from_stored("{\"nobody\":1}", &fields).is_err(),
-            "a key that is not known is never dropped"
-        );
+        assert_eq!(changes_from_stored(&changes_to_stored(&changes, &fields), &fields), Ok(changes));
+        assert!(Values::from_stored("{\"nobody\":1}", &fields).is_err(), "a key that is not known is never dropped");
     }
 }

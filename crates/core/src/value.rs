@@ -83,22 +83,11 @@ impl DateFormat {
 fn parse_iso_date(text: &str) -> Option<Date> {
     let bytes = text.as_bytes();
     let shaped = bytes.len() == 10
-        && bytes.iter().enumerate().all(|(i, b)| {
-            if matches!(i, 4 | 7) {
-                *b == b'-'
-            } else {
-                b.is_ascii_digit()
-            }
-        });
+        && bytes.iter().enumerate().all(|(i, b)| if matches!(i, 4 | 7) { *b == b'-' } else { b.is_ascii_digit() });
     if !shaped {
         return None;
     }
-    Date::new(
-        text[..4].parse().ok()?,
-        text[5..7].parse().ok()?,
-        text[8..].parse().ok()?,
-    )
-    .ok()
+    Date::new(text[..4].parse().ok()?, text[5..7].parse().ok()?, text[8..].parse().ok()?).ok()
 }
 
 /// Reads RFC 3339; without a zone it is UTC. Nothing is guessed: a leap second, which would have to become another
@@ -119,12 +108,7 @@ pub fn parse_datetime(text: &str) -> Option<Timestamp> {
     let zoned = bytes[19..].iter().any(|b| matches!(b, b'Z' | b'z' | b'+' | b'-'));
     match zoned {
         true => text.parse().ok(),
-        false => text
-            .parse::<DateTime>()
-            .ok()?
-            .to_zoned(jiff::tz::TimeZone::UTC)
-            .ok()
-            .map(|zoned| zoned.timestamp()),
+        false => text.parse::<DateTime>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp()),
     }
 }
 
@@ -146,10 +130,9 @@ impl Value {
             FieldType::Decimal | FieldType::Currency => match parse_decimal(trimmed) {
                 Ok(number) => Ok(Self::Decimal(number)),
                 Err(NumberError::Invalid) => misfit(Code::InvalidNumber, "a number"),
-                Err(NumberError::OutOfRange) => misfit(
-                    Code::OutOfRange,
-                    "a number of at most 28 digits, 12 of them after the point",
-                ),
+                Err(NumberError::OutOfRange) => {
+                    misfit(Code::OutOfRange, "a number of at most 28 digits, 12 of them after the point")
+                }
             },
             FieldType::Boolean => match trimmed.to_ascii_lowercase().as_str() {
                 "true" | "yes" | "1" => Ok(Self::Boolean(true)),
@@ -158,10 +141,7 @@ impl Value {
             },
             FieldType::Date => match dates.read(trimmed) {
                 Some(date) => Ok(Self::Date(date)),
-                None => misfit(
-                    Code::InvalidDate,
-                    "a date of the form YYYY-MM-DD, or of the date_format given",
-                ),
+                None => misfit(Code::InvalidDate, "a date of the form YYYY-MM-DD, or of the date_format given"),
             },
             FieldType::Datetime => match parse_datetime(trimmed) {
                 Some(time) => Ok(Self::Datetime(time)),
@@ -198,10 +178,7 @@ impl Value {
                     FieldType::Select | FieldType::MultiSelect => Code::InvalidOption,
                     FieldType::Text | FieldType::LongText | FieldType::Json => Code::InvalidRequest,
                 };
-                Err(Misfit::new(
-                    code,
-                    format!("{} does not fit the type {kind}", excerpt(&json.to_string())),
-                ))
+                Err(Misfit::new(code, format!("{} does not fit the type {kind}", excerpt(&json.to_string()))))
             }
         }
     }
@@ -214,10 +191,7 @@ impl Value {
             return Err(Misfit::new(Code::TooLong, message));
         }
         if text.contains('\0') {
-            return Err(Misfit::new(
-                Code::NulCharacter,
-                "the text has a NUL character".to_owned(),
-            ));
+            return Err(Misfit::new(Code::NulCharacter, "the text has a NUL character".to_owned()));
         }
         Ok(Self::Text(text.to_owned()))
     }
@@ -229,26 +203,16 @@ impl Value {
 
     fn options<'a>(field: &Field, texts: impl Iterator<Item = &'a str>) -> Result<Self, Misfit> {
         let chosen: Vec<&str> = texts
-            .map(|text| {
-                field
-                    .option(text)
-                    .map(|o| o.key.as_str())
-                    .ok_or_else(|| unknown_option(field, text))
-            })
+            .map(|text| field.option(text).map(|o| o.key.as_str()).ok_or_else(|| unknown_option(field, text)))
             .collect::<Result<_, _>>()?;
         let keys = field.rules.options.iter().map(|option| &option.key);
-        Ok(Self::Options(
-            keys.filter(|key| chosen.contains(&key.as_str())).cloned().collect(),
-        ))
+        Ok(Self::Options(keys.filter(|key| chosen.contains(&key.as_str())).cloned().collect()))
     }
 
     fn json(json: &Json) -> Result<Self, Misfit> {
         let text = json.to_string();
         match text.contains("\\u0000") {
-            true => Err(Misfit::new(
-                Code::NulCharacter,
-                "the value has a NUL character".to_owned(),
-            )),
+            true => Err(Misfit::new(Code::NulCharacter, "the value has a NUL character".to_owned())),
             false => Ok(Self::Json(text)),
         }
     }
@@ -279,18 +243,8 @@ impl Value {
 }
 
 fn unknown_option(field: &Field, text: &str) -> Misfit {
-    let names: Vec<&str> = field
-        .rules
-        .options
-        .iter()
-        .map(|option| option.name.as_str())
-        .take(8)
-        .collect();
-    let more = if field.rules.options.len() > names.len() {
-        ", …"
-    } else {
-        ""
-    };
+    let names: Vec<&str> = field.rules.options.iter().map(|option| option.name.as_str()).take(8).collect();
+    let more = if field.rules.options.len() > names.len() { ", …" } else { "" };
     let message = format!("\"{}\" is not one of {}{more}", excerpt(text), names.join(", "));
     Misfit::new(Code::InvalidOption, message)
 }
@@ -312,9 +266,7 @@ impl fmt::Display for Value {
 
 /// What a JSON value says about a field: null clears, `{"op","value"}` operates on a number, anything else overwrites.
 pub fn patch_from_json(field: &Field, json: &Json) -> Result<Patch<(Operator, Value)>, Misfit> {
-    let operation = json
-        .as_object()
-        .filter(|object| field.kind != FieldType::Json && object.contains_key("op"));
+    let operation = json.as_object().filter(|object| field.kind != FieldType::Json && object.contains_key("op"));
     let Some(operation) = operation else {
         return match json {
             Json::Null => Ok(Patch::Clear),
@@ -324,16 +276,10 @@ pub fn patch_from_json(field: &Field, json: &Json) -> Result<Patch<(Operator, Va
     let misfit = |code, message: &str| Err(Misfit::new(code, message.to_owned()));
     let op = operation.get("op").and_then(Json::as_str).and_then(Operator::parse);
     let Some(op) = op.filter(|_| operation.keys().all(|key| key == "op" || key == "value")) else {
-        return misfit(
-            Code::InvalidOperator,
-            "write {\"op\": \"add\", \"value\": 5}, with add, subtract or overwrite",
-        );
+        return misfit(Code::InvalidOperator, "write {\"op\": \"add\", \"value\": 5}, with add, subtract or overwrite");
     };
     if !field.kind.is_numeric() && op != Operator::Overwrite {
-        return Err(Misfit::new(
-            Code::OperatorNotAllowed,
-            format!("{} is not a number", field.name),
-        ));
+        return Err(Misfit::new(Code::OperatorNotAllowed, format!("{} is not a number", field.name)));
     }
     match operation.get("value") {
         None => misfit(Code::OperatorWithoutValue, "the operator has no value"),
@@ -351,9 +297,7 @@ mod tests {
     fn read(key: &str, text: &str) -> Result<String, Code> {
         let fields = sample();
         let field = fields.find_by_key(key).unwrap();
-        Value::from_text(field, text, &DateFormat::default())
-            .map(|v| v.to_string())
-            .map_err(|misfit| misfit.code)
+        Value::from_text(field, text, &DateFormat::default()).map(|v| v.to_string()).map_err(|misfit| misfit.code)
     }
 
     #[test]
@@ -378,11 +322,7 @@ mod tests {
             ("last_seen", "2024-01-01 10:00:00.25", Ok("2024-01-01T10:00:00.25Z")),
             ("last_seen", "2024-01-01", Err(Code::InvalidDatetime)),
             ("last_seen", "2024-01-01T23:59:60Z", Err(Code::InvalidDatetime)),
-            (
-                "last_seen",
-                "2024-01-01T10:00:00Z[Europe/Rome]",
-                Err(Code::InvalidDatetime),
-            ),
+            ("last_seen", "2024-01-01T10:00:00Z[Europe/Rome]", Err(Code::InvalidDatetime)),
             ("gender", "Female", Ok("f")),
             ("gender", "x", Err(Code::InvalidOption)),
             ("tags", "new; VIP", Ok("vip;new")),
@@ -402,10 +342,7 @@ mod tests {
         let field = fields.find_by_key("date_of_birth").unwrap();
         for format in ["DD/MM/YYYY", "%d/%m/%Y"] {
             let dates = DateFormat::parse(format).unwrap();
-            assert_eq!(
-                Value::from_text(field, "28/08/1993", &dates),
-                Ok(Value::Date(Date::constant(1993, 8, 28)))
-            );
+            assert_eq!(Value::from_text(field, "28/08/1993", &dates), Ok(Value::Date(Date::constant(1993, 8, 28))));
             assert!(Value::from_text(field, "08/28/1993", &dates).is_err());
             assert!(Value::from_text(field, "1993-08-28", &dates).is_err());
         }
@@ -422,10 +359,7 @@ mod tests {
         };
         assert_eq!(read("rate", "0.1000000000000000000001"), Err(Code::OutOfRange));
         assert_eq!(read("rate", "0.10").unwrap().to_string(), "0.1");
-        assert_eq!(
-            read("points", "9007199254740993").unwrap().to_wire(),
-            Json::from("9007199254740993")
-        );
+        assert_eq!(read("points", "9007199254740993").unwrap().to_wire(), Json::from("9007199254740993"));
         assert_eq!(read("points", "\"12\"").unwrap().to_wire(), Json::from(12));
         assert_eq!(read("points", "true"), Err(Code::InvalidNumber));
         assert_eq!(read("first_name", "5"), Err(Code::InvalidRequest));

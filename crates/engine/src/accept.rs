@@ -9,13 +9,13 @@ use crate::error::{EngineError, Result};
 use crate::job::{Input, Job, object};
 use crate::prepare::hex;
 use crate::staging::Incoming;
-use muster_core::Code;
 use muster_core::field::{FieldNumber, FieldSet};
 use muster_core::intake::encoding::Encoding;
 use muster_core::intake::header::{Columns, Role, map_header};
 use muster_core::intake::sniff::{SniffOptions, Sniffer};
-use muster_core::job::{JobKind, JobOptions};
+use muster_core::job::{JobKind, JobOptions, is_name};
 use muster_core::scope::Scope;
+use muster_core::{Code, Error};
 use muster_store::JobRef;
 use sha2::{Digest, Sha256};
 use std::io::Write;
@@ -31,10 +31,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            upload_bytes: 5 << 30,
-            open_jobs: 1_000,
-        }
+        Self { upload_bytes: 5 << 30, open_jobs: 1_000 }
     }
 }
 
@@ -73,6 +70,20 @@ impl NewJob {
             JobKind::Update => Scope::BulkUpdate,
             JobKind::Import => Scope::BulkImport,
         }
+    }
+
+    /// The name in the log: what was asked for, else the name of the file.
+    fn checked_name(&self) -> Result<String, Error> {
+        let (name, file_name) = (self.name.trim(), self.file_name.as_deref().unwrap_or_default());
+        if !name.is_empty() && !is_name(name, 200) {
+            let message = "name is a text of at most 200 characters, none of them a control character";
+            return Err(Error::at("/name", Code::InvalidOption, message));
+        }
+        if !file_name.is_empty() && !is_name(file_name, 255) {
+            let detail = "The name of the file has more than 255 characters or a control character.";
+            return Err(Error::new(Code::InvalidRequest, detail));
+        }
+        Ok(if name.is_empty() { file_name } else { name }.to_owned())
     }
 
     fn sniff_options(&self) -> SniffOptions {
@@ -115,14 +126,7 @@ impl Engine {
         }
         let sniffer = Sniffer::new(new.sniff_options());
         let incoming = self.staging().create()?;
-        Ok(Upload {
-            engine: self.clone(),
-            caller: caller.clone(),
-            new,
-            incoming,
-            hash: Sha256::new(),
-            sniffer,
-        })
+        Ok(Upload { engine: self.clone(), caller: caller.clone(), new, incoming, hash: Sha256::new(), sniffer })
     }
 }
 
@@ -151,6 +155,7 @@ impl Upload {
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.check_room(bytes.len() as u64)?;
         tokio::task::block_in_place(|| {
+            self.engine.faults().pass_writing("accept.writing")?;
             self.incoming.write_all(bytes)?;
             self.hash.update(bytes);
             self.sniffer.push(bytes);
@@ -160,33 +165,19 @@ impl Upload {
 
     /// The file is complete: refuses what can never work, else makes the job. When this answers, the job is durable.
     pub async fn finish(self) -> Result<Job> {
-        let Self {
-            engine,
-            caller,
-            new,
-            incoming,
-            hash,
-            mut sniffer,
-        } = self;
+        let Self { engine, caller, mut new, incoming, hash, mut sniffer } = self;
         caller.require(new.scope())?;
+        new.name = new.checked_name()?;
         sniffer.tell(new.sniff_options());
         let file = sniffer.finish()?;
         let fields = engine.fields(caller.tenant).await?;
         let columns = map_header(&file.header, &fields, &new.options)?;
         check_columns(&columns, &fields, &new)?;
 
-        let of = JobRef {
-            tenant: caller.tenant,
-            id: job_id(),
-        };
+        let of = JobRef { tenant: caller.tenant, id: job_id() };
         let (staged, size_bytes) = (object(of, "input"), incoming.bytes());
         tokio::task::block_in_place(|| incoming.publish(engine.staging(), &staged))?;
-        let input = Input {
-            file_name: new.file_name.clone(),
-            size_bytes,
-            sha256: hex(&hash.finalize()),
-            file,
-        };
+        let input = Input { file_name: new.file_name.clone(), size_bytes, sha256: hex(&hash.finalize()), file };
         let job = engine.insert(of, &caller, &new, &staged, input).await?;
         engine.submitted().notify_one();
         Ok(job)
@@ -196,14 +187,10 @@ impl Upload {
 impl Engine {
     async fn insert(&self, of: JobRef, caller: &Caller, new: &NewJob, staged: &str, input: Input) -> Result<Job> {
         self.faults().pass("accept.staged").await?;
-        let name = match (new.name.trim(), &input.file_name) {
-            ("", Some(file_name)) => file_name.clone(),
-            (name, _) => name.to_owned(),
-        };
         let job = muster_store::NewJob {
             id: of.id,
             kind: new.kind,
-            name: &name,
+            name: &new.name,
             options: &new.options,
             source: &input,
             staged,
@@ -213,24 +200,25 @@ impl Engine {
             submitted_at: self.clock().now(),
         };
         let mut tx = self.store().begin().await?;
-        let job = tx
-            .insert_job(of.tenant, &job)
-            .await
-            .inspect_err(|_| self.staging().remove(staged))?;
+        let job = tx.insert_job(of.tenant, &job).await.inspect_err(|_| self.staging().remove(staged))?;
         // A commit that fails may have happened all the same, so from here on the file stays; a sweep finds it if not.
         tx.commit().await?;
         self.faults().pass("accept.inserted").await?;
         Ok(job)
     }
 
-    /// Removes what uploads left behind whose process died: parts of files, and files of which no job knows. To be called
-    /// only where no other process uses the staging area.
+    /// Removes what processes left behind that died: parts of files, files of which no job knows, and what jobs that are
+    /// over do not need. To be called only where no other process uses the staging area.
     pub async fn sweep(&self) -> Result<()> {
         self.staging().sweep()?;
         let mut connection = self.store().read().await?;
         for of in self.staging().list_jobs()? {
-            if connection.get_job::<Input>(of.tenant, of.id).await?.is_none() {
-                self.staging().remove(&object(of, "input"));
+            match connection.get_job::<Input>(of.tenant, of.id).await? {
+                None => self.staging().tidy(of, &[])?,
+                Some(job) if job.state.is_final() => {
+                    self.staging().tidy(of, &[&job.staged, job.results.as_deref().unwrap_or_default()])?;
+                }
+                Some(_) => {}
             }
         }
         Ok(())
@@ -261,8 +249,5 @@ fn check_columns(columns: &Columns, fields: &FieldSet, new: &NewJob) -> Result<(
     if wanted == found && columns.names.len() == exact.len() {
         return Ok(());
     }
-    Err(EngineError::refuse(
-        Code::UnknownColumn,
-        format!("The columns must be exactly {}.", exact.join(", ")),
-    ))
+    Err(EngineError::refuse(Code::UnknownColumn, format!("The columns must be exactly {}.", exact.join(", "))))
 }

@@ -31,9 +31,6 @@ impl Caller {
             return Ok(());
         }
         let names: Vec<_> = scopes.iter().map(|scope| scope.as_str()).collect();
-        Err(EngineError::refuse(
-            Code::MissingScope,
-            format!("The key needs the scope {}.", names.join(" or ")),
-        ))
+        Err(EngineError::refuse(Code::MissingScope, format!("The key needs the scope {}.", names.join(" or "))))
     }
 }

@@ -58,10 +58,7 @@ impl PlannedChunk {
         self.created.iter_mut().for_each(|user| give(&mut user.id));
         self.sets.iter_mut().for_each(|set| give(&mut set.user));
         self.claims.values_mut().for_each(give);
-        self.outcomes
-            .iter_mut()
-            .filter_map(|outcome| outcome.user.as_mut())
-            .for_each(give);
+        self.outcomes.iter_mut().filter_map(|outcome| outcome.user.as_mut()).for_each(give);
     }
 }
 
@@ -96,9 +93,7 @@ pub(crate) async fn plan_chunk(
     for (position, user) in source.connection().find_users(tenant, &wanted).await? {
         taken.insert(wanted[position].clone(), user);
     }
-    Ok(tokio::task::block_in_place(|| {
-        Planner::new(chunk, users, taken, now).run(&chunk.rows, &row_users, rules)
-    }))
+    Ok(tokio::task::block_in_place(|| Planner::new(chunk, users, taken, now).run(&chunk.rows, &row_users, rules)))
 }
 
 /// The users of a chunk, and for each row the index of its user.
@@ -120,12 +115,7 @@ async fn load(
     let mut row_users: Vec<Option<usize>> = chunk
         .rows
         .iter()
-        .map(|row| {
-            by_id
-                .get(&row.user?)
-                .copied()
-                .filter(|i| row.row.key.matches(&users[*i]))
-        })
+        .map(|row| by_id.get(&row.user?).copied().filter(|i| row.row.key.matches(&users[*i])))
         .collect();
 
     // Rows whose key named nobody, or whose user gave the key up since: who has it now?
@@ -163,18 +153,10 @@ async fn by_key(
     source: &mut Source<'_>,
 ) -> Result<Vec<muster_store::LoadedUser>> {
     let Source::Locked(tx) = source else {
-        return Ok(source
-            .connection()
-            .load_users_by_key(tenant, keys, rules.fields)
-            .await?);
+        return Ok(source.connection().load_users_by_key(tenant, keys, rules.fields).await?);
     };
     // Locked in order of id, then asked for again: what was found before the lock may have changed until it.
-    let mut ids: Vec<UserId> = tx
-        .find_users(tenant, keys)
-        .await?
-        .into_iter()
-        .map(|(_, user)| user)
-        .collect();
+    let mut ids: Vec<UserId> = tx.find_users(tenant, keys).await?.into_iter().map(|(_, user)| user).collect();
     ids.sort_unstable();
     ids.dedup();
     tx.lock_users(tenant, &ids, rules.fields).await?;
@@ -183,13 +165,10 @@ async fn by_key(
 
 /// The emails that rows give to users whom they name by something else.
 fn wanted_emails(rows: &[PreparedRow]) -> Vec<UserKey> {
-    let emails = rows
-        .iter()
-        .flat_map(|row| &row.row.edits)
-        .filter_map(|edit| match (edit.field, &edit.patch) {
-            (FieldNumber::EMAIL, EditPatch::Set(_, Value::Text(email))) => Some(email_user_key(email)),
-            _ => None,
-        });
+    let emails = rows.iter().flat_map(|row| &row.row.edits).filter_map(|edit| match (edit.field, &edit.patch) {
+        (FieldNumber::EMAIL, EditPatch::Set(_, Value::Text(email))) => Some(email_user_key(email)),
+        _ => None,
+    });
     let different: HashSet<UserKey> = emails.collect();
     different.into_iter().collect()
 }
@@ -213,25 +192,9 @@ struct Planner {
 
 impl Planner {
     fn new(chunk: &Chunk, users: Vec<User>, taken: HashMap<UserKey, UserId>, now: Timestamp) -> Self {
-        let users = users
-            .into_iter()
-            .map(|user| Working {
-                stored: user.version,
-                user,
-            })
-            .collect();
-        let planned = PlannedChunk {
-            from: chunk.from,
-            to: chunk.to,
-            ..PlannedChunk::default()
-        };
-        Self {
-            planned,
-            users,
-            made: HashMap::new(),
-            taken,
-            now,
-        }
+        let users = users.into_iter().map(|user| Working { stored: user.version, user }).collect();
+        let planned = PlannedChunk { from: chunk.from, to: chunk.to, ..PlannedChunk::default() };
+        Self { planned, users, made: HashMap::new(), taken, now }
     }
 
     fn run(mut self, rows: &[PreparedRow], row_users: &[Option<usize>], rules: &Rules<'_>) -> PlannedChunk {
@@ -265,12 +228,7 @@ impl Planner {
         let decided = plan(row, user.map(|i| &self.users[i].user), rules);
         let outcome = |status, user, error: Option<RowError>| {
             let reason = error.map(|error| Reason { line: row.line, error });
-            Outcome {
-                record: row.record,
-                status,
-                user,
-                reason,
-            }
+            Outcome { record: row.record, status, user, reason }
         };
         let id = user.map(|i| self.users[i].user.id);
         match (decided, user) {
@@ -330,12 +288,7 @@ impl Planner {
         user.apply(changes, self.now);
         self.planned.touched.extend(changes.iter().map(|change| change.field));
         let data = changes_to_stored(changes, rules.fields);
-        self.planned.sets.push(NewChangeSet {
-            user: user.id,
-            version: user.version,
-            line: row.line,
-            data,
-        });
+        self.planned.sets.push(NewChangeSet { user: user.id, version: user.version, line: row.line, data });
         Ok(user.id)
     }
 }

@@ -21,7 +21,6 @@ pub(crate) async fn write(
         return Ok(false);
     }
     tx.insert_users(tenant, planned.created).await?;
-    tx.insert_changes(tenant, commit, planned.sets, &planned.touched)
-        .await?;
+    tx.insert_changes(tenant, commit, planned.sets, &planned.touched).await?;
     Ok(true)
 }

@@ -34,17 +34,7 @@ impl Engine {
     /// An engine over a store whose schema is current.
     pub fn new(store: Store, staging: Staging, clock: Clock, faults: Faults, limits: Limits) -> Self {
         let (submitted, stepped) = (Notify::new(), Notify::new());
-        Self {
-            inner: Arc::new(Inner {
-                store,
-                staging,
-                clock,
-                faults,
-                limits,
-                submitted,
-                stepped,
-            }),
-        }
+        Self { inner: Arc::new(Inner { store, staging, clock, faults, limits, submitted, stepped }) }
     }
 
     /// The store.

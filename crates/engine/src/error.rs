@@ -47,14 +47,12 @@ impl EngineError {
             Self::Refused(error) => error.clone(),
             Self::Store(error) if error.is_full() => full(),
             Self::Staging(error) if is_full(error) => full(),
-            Self::Store(error) if error.is_transient() => Error::new(
-                Code::Unavailable,
-                "The database cannot be reached or is busy; try again.",
-            ),
-            Self::Store(_) | Self::Staging(_) | Self::Damaged(_) | Self::Planned(_) | Self::Panicked(_) => Error::new(
-                Code::Internal,
-                "Something failed on our side; the log of the server has the cause.",
-            ),
+            Self::Store(error) if error.is_transient() => {
+                Error::new(Code::Unavailable, "The database cannot be reached or is busy; try again.")
+            }
+            Self::Store(_) | Self::Staging(_) | Self::Damaged(_) | Self::Planned(_) | Self::Panicked(_) => {
+                Error::new(Code::Internal, "Something failed on our side; the log of the server has the cause.")
+            }
         }
     }
 
@@ -65,17 +63,11 @@ impl EngineError {
 }
 
 fn full() -> Error {
-    Error::new(
-        Code::StorageFull,
-        "The disk of the server is full; nothing was accepted.",
-    )
+    Error::new(Code::StorageFull, "The disk of the server is full; nothing was accepted.")
 }
 
 fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
-    )
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
 }
 
 /// An error with all its causes, for the log.

@@ -3,11 +3,13 @@
 
 use crate::error::{EngineError, Result};
 use std::collections::HashMap;
+use std::io;
 use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 
 /// Every point, in the order in which a job passes them.
 pub const POINTS: &[&str] = &[
+    "accept.writing",
     "accept.staged",
     "accept.inserted",
     "prepare.claimed",
@@ -27,6 +29,8 @@ pub enum Fault {
     Crash,
     /// The whole process is killed, as by `kill -9`.
     Kill,
+    /// The disk is full.
+    DiskFull,
     /// The worker waits there until it is notified.
     Stall(Arc<Notify>),
 }
@@ -44,10 +48,7 @@ impl Faults {
     /// Plans a fault for when the point was passed so often. It happens once.
     pub fn plan(&self, point: &str, passes: u32, fault: Fault) {
         assert!(POINTS.contains(&point), "there is no point {point}");
-        self.0
-            .lock()
-            .expect("no one panics with the lock")
-            .insert(point.to_owned(), (passes, fault));
+        self.0.lock().expect("no one panics with the lock").insert(point.to_owned(), (passes, fault));
     }
 
     /// Reads a plan such as `apply.committed:3`: kill the process when the point is passed for the fourth time.
@@ -66,16 +67,23 @@ impl Faults {
         match self.due(point) {
             None => Ok(()),
             Some(Fault::Crash) => Err(EngineError::Planned(point)),
+            Some(Fault::DiskFull) => Err(EngineError::Staging(io::ErrorKind::StorageFull.into())),
             Some(Fault::Kill) => {
-                let _ = std::process::Command::new("kill")
-                    .args(["-9", &std::process::id().to_string()])
-                    .status();
+                let _ = std::process::Command::new("kill").args(["-9", &std::process::id().to_string()]).status();
                 std::future::pending().await
             }
             Some(Fault::Stall(notify)) => {
                 notify.notified().await;
                 Ok(())
             }
+        }
+    }
+
+    /// Passes a point in the middle of writing to the disk.
+    pub(crate) fn pass_writing(&self, point: &'static str) -> io::Result<()> {
+        match self.due(point) {
+            Some(Fault::DiskFull) => Err(io::ErrorKind::StorageFull.into()),
+            Some(Fault::Crash | Fault::Kill | Fault::Stall(_)) | None => Ok(()),
         }
     }
 

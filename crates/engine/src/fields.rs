@@ -18,11 +18,7 @@ impl Engine {
     /// A field of the caller's community.
     pub async fn get_field(&self, caller: &Caller, id: FieldId) -> Result<Field> {
         let fields = self.list_fields(caller).await?;
-        fields
-            .iter()
-            .find(|field| field.id == id)
-            .cloned()
-            .ok_or_else(|| EngineError::not_found("field"))
+        fields.iter().find(|field| field.id == id).cloned().ok_or_else(|| EngineError::not_found("field"))
     }
 
     /// Makes a field. Refuses with `field_exists` where its name or key is taken.
@@ -32,9 +28,7 @@ impl Engine {
         tx.lock_fields(caller.tenant).await?;
         let (key, name) = new.check(&tx.list_fields(caller.tenant).await?)?;
         let now = self.clock().now();
-        let made = tx
-            .insert_field(caller.tenant, field_id(), &key, &name, new.kind, &new.rules, false, now)
-            .await?;
+        let made = tx.insert_field(caller.tenant, field_id(), &key, &name, new.kind, &new.rules, false, now).await?;
         tx.commit().await?;
         Ok(made)
     }

@@ -62,10 +62,7 @@ struct Place {
 impl Place {
     fn parse(text: &str) -> Option<Self> {
         let (at, given) = text.split_once('.')?;
-        Some(Self {
-            at: at.parse().ok()?,
-            given: given.parse().ok()?,
-        })
+        Some(Self { at: at.parse().ok()?, given: given.parse().ok()? })
     }
 }
 
@@ -74,20 +71,15 @@ impl Engine {
     pub async fn history(&self, caller: &Caller, query: &HistoryQuery) -> Result<HistoryPage> {
         caller.require(Scope::HistoryRead)?;
         let fields = self.fields(caller.tenant).await?;
-        let field = query
-            .field
-            .as_deref()
-            .map(|key| fields.number_of(key).ok_or_else(|| EngineError::not_found("field")));
+        let field =
+            query.field.as_deref().map(|key| fields.number_of(key).ok_or_else(|| EngineError::not_found("field")));
         let field = field.transpose()?;
         let begin = query.cursor.as_deref().map(|text| {
             Place::parse(text)
                 .ok_or_else(|| EngineError::refuse(Code::InvalidRequest, "The cursor is not one of ours."))
         });
         let mut place = begin.transpose()?;
-        let mut page = HistoryPage {
-            entries: Vec::new(),
-            next: None,
-        };
+        let mut page = HistoryPage { entries: Vec::new(), next: None };
         let mut connection = self.store().read().await?;
         loop {
             let filter = HistoryFilter {
@@ -97,22 +89,14 @@ impl Engine {
                 since: query.since,
                 until: query.until,
                 // A set of which some entries were given is looked at again.
-                before: place.as_ref().map(|place| place.at + i64::from(place.given > 0)),
+                before: place.as_ref().map(|place| place.at.saturating_add(i64::from(place.given > 0))),
             };
-            let sets = connection
-                .list_changes(caller.tenant, &filter, query.limit + 1, &fields)
-                .await?;
+            let sets = connection.list_changes(caller.tenant, &filter, query.limit + 1, &fields).await?;
             let full = sets.len() > query.limit as usize;
             for set in sets {
                 let at = if query.user.is_some() { set.version } else { set.seq };
-                let skip = place
-                    .as_ref()
-                    .filter(|place| place.at == at)
-                    .map_or(0, |place| place.given);
-                let wanted = set
-                    .changes
-                    .into_iter()
-                    .filter(|change| field.is_none_or(|field| change.field == field));
+                let skip = place.as_ref().filter(|place| place.at == at).map_or(0, |place| place.given);
+                let wanted = set.changes.into_iter().filter(|change| field.is_none_or(|field| change.field == field));
                 for (given, change) in wanted.enumerate().skip(skip) {
                     if page.entries.len() == query.limit as usize {
                         page.next = Some(match given {

@@ -27,8 +27,5 @@ pub(crate) fn object(job: JobRef, what: &str) -> String {
 
 /// The job by which the store knows it.
 pub(crate) fn reference(job: &Job) -> JobRef {
-    JobRef {
-        tenant: job.tenant,
-        id: job.id,
-    }
+    JobRef { tenant: job.tenant, id: job.id }
 }

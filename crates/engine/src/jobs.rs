@@ -43,18 +43,11 @@ impl Engine {
     pub fn view(&self, job: Job) -> JobView {
         let rows_done = job.counts.decided();
         let until = job.finished_at.unwrap_or_else(|| self.clock().now());
-        let seconds = job.started_at.map_or(0.0, |started| {
-            (until - started).total(jiff::Unit::Second).unwrap_or(0.0)
-        });
+        let seconds = job.started_at.map_or(0.0, |started| (until - started).total(jiff::Unit::Second).unwrap_or(0.0));
         let rows_per_second = if seconds > 0.0 { rows_done as f64 / seconds } else { 0.0 };
         let left = job.counts.unprocessed() as f64;
         let known = job.prepared.is_some() && !job.state.is_final() && rows_per_second > 0.0;
-        JobView {
-            eta_seconds: known.then(|| left / rows_per_second),
-            rows_done,
-            rows_per_second,
-            job,
-        }
+        JobView { eta_seconds: known.then(|| left / rows_per_second), rows_done, rows_per_second, job }
     }
 
     /// A job of the caller's community.
@@ -85,19 +78,11 @@ impl Engine {
     /// Jobs of the caller's community.
     pub async fn list_jobs(&self, caller: &Caller, filter: &JobFilter, limit: u32) -> Result<JobPage> {
         caller.require(Scope::JobsRead)?;
-        let mut jobs = self
-            .store()
-            .read()
-            .await?
-            .list_jobs(caller.tenant, filter, limit + 1)
-            .await?;
+        let mut jobs = self.store().read().await?.list_jobs(caller.tenant, filter, limit + 1).await?;
         let more = jobs.len() > limit as usize;
         jobs.truncate(limit as usize);
         let next = jobs.last().filter(|_| more).map(|job: &Job| job.number);
-        Ok(JobPage {
-            next,
-            jobs: jobs.into_iter().map(|job| self.view(job)).collect(),
-        })
+        Ok(JobPage { next, jobs: jobs.into_iter().map(|job| self.view(job)).collect() })
     }
 
     /// The bytes that were submitted, as they came.

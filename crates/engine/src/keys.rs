@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use muster_core::Code;
 use muster_core::actor::{Actor, ActorKind};
 use muster_core::id::{CommunityId, KeyId};
+use muster_core::job::is_name;
 use muster_core::scope::Scope;
 use muster_store::{ApiKey, Community, NewApiKey};
 use rand::distr::{Alphanumeric, SampleString};
@@ -57,10 +58,10 @@ impl Engine {
     /// Makes a key for a community.
     pub async fn create_key(&self, community: &Community, new: &NewKey) -> Result<MadeKey> {
         let name = new.name.trim();
-        if name.is_empty() || name.chars().count() > 100 {
+        if !is_name(name, 100) {
             return Err(EngineError::refuse(
                 Code::InvalidRequest,
-                "A key has a name of 1 to 100 characters.",
+                "A key has a name of 1 to 100 characters, none of them a control character.",
             ));
         }
         let random = Alphanumeric.sample_string(&mut UnwrapErr(SysRng), KEY_LENGTH - COMMUNITY_LENGTH);
@@ -135,11 +136,7 @@ impl Engine {
             KeyCheck::Valid(Caller {
                 tenant: community.tenant,
                 community: community.id,
-                actor: Actor {
-                    kind: ActorKind::ApiKey,
-                    id: key.id.to_string(),
-                    name: key.name,
-                },
+                actor: Actor { kind: ActorKind::ApiKey, id: key.id.to_string(), name: key.name },
                 scopes: key.scopes,
             })
         }))

@@ -64,7 +64,6 @@ pub(crate) async fn prepare(
 ) -> Result<Option<Preparation>> {
     let columns = map_header(&job.source.file.header, fields, &job.options)?;
     let mut batches = read(staging, job, columns, fields.clone());
-    let mut connection = store.read().await?;
     let mut sorter = Sorter::new(staging, BUFFER_BYTES);
     let mut outcomes = staging.create()?;
     let mut counts = Counts::default();
@@ -74,7 +73,7 @@ pub(crate) async fn prepare(
             return Ok(None);
         }
         let mut batch = batch?;
-        let users = find(&mut connection, job, &batch.rows).await?;
+        let users = find(&mut store.read().await?, job, &batch.rows).await?;
         tokio::task::block_in_place(|| -> Result<()> {
             for (row, user) in batch.rows.into_iter().zip(users) {
                 match user {
@@ -82,22 +81,15 @@ pub(crate) async fn prepare(
                     user => sorter.push(&sort_key(&row, user), &frames::encode(&PreparedRow { user, row })?)?,
                 }
             }
-            batch
-                .failed
-                .iter()
-                .try_for_each(|outcome| record(&mut outcomes, &mut counts, outcome))
+            batch.failed.iter().try_for_each(|outcome| record(&mut outcomes, &mut counts, outcome))
         })?;
         (counts.received, bytes) = (batch.records, batch.bytes);
         pulse.report_reading(bytes, counts.received);
     }
-    drop(connection);
 
     let (of, attempt) = (reference(job), job.attempt);
     let prepared = tokio::task::block_in_place(|| -> Result<Prepared> {
-        let mut rows = Hashing {
-            out: staging.create()?,
-            hash: Sha256::new(),
-        };
+        let mut rows = Hashing { out: staging.create()?, hash: Sha256::new() };
         drain(sorter, job, &mut rows, &mut outcomes, &mut counts)?;
         let prepared = Prepared {
             rows: object(of, &format!("rows-{attempt}")),
@@ -109,11 +101,7 @@ pub(crate) async fn prepare(
         outcomes.publish(staging, &prepared.outcomes)?;
         Ok(prepared)
     })?;
-    Ok(Some(Preparation {
-        prepared,
-        counts,
-        bytes,
-    }))
+    Ok(Some(Preparation { prepared, counts, bytes }))
 }
 
 /// Parses the input on a thread of its own, a few batches ahead.
@@ -121,9 +109,7 @@ fn read(staging: &Staging, job: &Job, columns: Columns, fields: FieldSet) -> mps
     let (sender, receiver) = mpsc::channel(1);
     let (staging, job) = (staging.clone(), job.clone());
     tokio::task::spawn_blocking(move || {
-        let parsed = parse(&staging, &job, &columns, &fields, |batch| {
-            sender.blocking_send(Ok(batch)).is_ok()
-        });
+        let parsed = parse(&staging, &job, &columns, &fields, |batch| sender.blocking_send(Ok(batch)).is_ok());
         if let Err(error) = parsed {
             // Nobody listens any more where preparing was given up.
             let _ = sender.blocking_send(Err(error));
@@ -142,17 +128,13 @@ fn parse(
     let parser = RowParser::new(columns, fields, &job.options);
     let mut records = Records::new(staging.read(&job.staged, 0)?, &job.source.file, Limits::default());
     let mut record = Record::new();
-    let mut go_on = true;
-    while go_on {
-        let mut batch = Batch {
-            rows: Vec::with_capacity(BATCH_ROWS),
-            failed: Vec::new(),
-            records: record.number(),
-            bytes: 0,
-        };
+    loop {
+        let mut batch =
+            Batch { rows: Vec::with_capacity(BATCH_ROWS), failed: Vec::new(), records: record.number(), bytes: 0 };
+        let mut read = Ok(true);
         for _ in 0..BATCH_ROWS {
-            go_on = records.read(&mut record).map_err(read_error)?;
-            if !go_on {
+            read = records.read(&mut record).map_err(read_error);
+            if !matches!(read, Ok(true)) {
                 break;
             }
             batch.records = record.number();
@@ -162,17 +144,16 @@ fn parse(
                     record: record.number(),
                     status: Status::Failed,
                     user: None,
-                    reason: Some(Reason {
-                        line: record.line(),
-                        error,
-                    }),
+                    reason: Some(Reason { line: record.line(), error }),
                 }),
             }
         }
         batch.bytes = records.bytes_read();
-        go_on &= send(batch);
+        // What was read before a fault is counted, though none of it will be applied.
+        if !send(batch) || !read? {
+            return Ok(());
+        }
     }
-    Ok(())
 }
 
 pub(crate) fn read_error(error: ReadError) -> EngineError {
@@ -214,10 +195,7 @@ async fn find(connection: &mut Connection, job: &Job, rows: &[Row]) -> Result<Ve
 
 /// The different keys of a sorted list.
 fn distinct<K: Clone + PartialEq>(sorted: &[(K, usize)]) -> Vec<K> {
-    sorted
-        .chunk_by(|a, b| a.0 == b.0)
-        .map(|same| same[0].0.clone())
-        .collect()
+    sorted.chunk_by(|a, b| a.0 == b.0).map(|same| same[0].0.clone()).collect()
 }
 
 /// Gives each row what was found for its key.
@@ -229,10 +207,7 @@ fn assign<K: PartialEq>(sorted: &[(K, usize)], found: &[Option<UserId>], users: 
 
 /// The key by which the store finds an email.
 pub(crate) fn email_user_key(email: &str) -> UserKey {
-    UserKey {
-        field: FieldNumber::EMAIL,
-        key: email_key(email),
-    }
+    UserKey { field: FieldNumber::EMAIL, key: email_key(email) }
 }
 
 /// Users who exist by id, then new keys, then the order of the file. Ids are positive, so their first bit is 0.
@@ -282,26 +257,11 @@ fn drain(
             None => drop(frames::write(rows, &entry.value)?),
             Some(status) => {
                 let PreparedRow { user, row } = frames::decode(&entry.value)?;
-                let other = if policy == OnDuplicate::Last {
-                    "a later"
-                } else {
-                    "an earlier"
-                };
-                let error = RowError::row(
-                    Code::DuplicateInFile,
-                    format!("{other} row of the file names the same user"),
-                );
+                let other = if policy == OnDuplicate::Last { "a later" } else { "an earlier" };
+                let error =
+                    RowError::row(Code::DuplicateInFile, format!("{other} row of the file names the same user"));
                 let reason = Some(Reason { line: row.line, error });
-                record(
-                    outcomes,
-                    counts,
-                    &Outcome {
-                        record: row.record,
-                        status,
-                        user,
-                        reason,
-                    },
-                )?;
+                record(outcomes, counts, &Outcome { record: row.record, status, user, reason })?;
             }
         }
         last_group.clear();
@@ -312,12 +272,7 @@ fn drain(
 
 fn failed(row: &Row, error: RowError) -> Outcome {
     let reason = Some(Reason { line: row.line, error });
-    Outcome {
-        record: row.record,
-        status: Status::Failed,
-        user: None,
-        reason,
-    }
+    Outcome { record: row.record, status: Status::Failed, user: None, reason }
 }
 
 fn record(outcomes: &mut Incoming, counts: &mut Counts, outcome: &Outcome) -> Result<()> {

@@ -51,19 +51,10 @@ pub enum StatusFilter {
 impl StatusFilter {
     /// Reads the name of a status.
     pub fn parse(text: &str) -> Option<Self> {
-        let all = [
-            Status::Created,
-            Status::Updated,
-            Status::Unchanged,
-            Status::Skipped,
-            Status::Failed,
-        ];
+        let all = [Status::Created, Status::Updated, Status::Unchanged, Status::Skipped, Status::Failed];
         match text {
             "unprocessed" => Some(Self::Unprocessed),
-            text => all
-                .into_iter()
-                .find(|status| status.as_str() == text)
-                .map(Self::Decided),
+            text => all.into_iter().find(|status| status.as_str() == text).map(Self::Decided),
         }
     }
 
@@ -100,10 +91,9 @@ enum Outcomes {
 impl Outcomes {
     fn next(&mut self) -> Result<Option<Outcome>> {
         match self {
-            Self::Merged(file, buffer) => frames::read(file, buffer)?
-                .is_some()
-                .then(|| frames::decode(buffer))
-                .transpose(),
+            Self::Merged(file, buffer) => {
+                frames::read(file, buffer)?.is_some().then(|| frames::decode(buffer)).transpose()
+            }
             Self::Collected(sorted) => sorted.next()?.map(|entry| frames::decode(&entry.value)).transpose(),
         }
     }
@@ -189,10 +179,7 @@ impl Engine {
         let (sender, receiver) = mpsc::channel(4);
         let (engine, of) = (self.clone(), job.clone());
         tokio::task::spawn_blocking(move || {
-            let mut blocks = Blocks {
-                sender: &sender,
-                block: Vec::with_capacity(BLOCK_BYTES),
-            };
+            let mut blocks = Blocks { sender: &sender, block: Vec::with_capacity(BLOCK_BYTES) };
             let written = write_results(&engine, &of, outcomes, filter, format, &mut blocks);
             if let Err(error) = written.and_then(|()| Ok(blocks.flush()?))
                 && !matches!(&error, EngineError::Staging(error) if error.kind() == ErrorKind::BrokenPipe)
@@ -213,15 +200,13 @@ impl Engine {
             while let Some(outcome) = outcomes.next()? {
                 let Some(reason) = outcome.reason else { continue };
                 let error = reason.error;
-                let group = groups
-                    .entry((error.code, error.column.clone()))
-                    .or_insert_with(|| ErrorGroup {
-                        code: error.code,
-                        column: error.column,
-                        count: 0,
-                        sample_values: Vec::new(),
-                        first_lines: Vec::new(),
-                    });
+                let group = groups.entry((error.code, error.column.clone())).or_insert_with(|| ErrorGroup {
+                    code: error.code,
+                    column: error.column,
+                    count: 0,
+                    sample_values: Vec::new(),
+                    first_lines: Vec::new(),
+                });
                 group.count += 1;
                 if group.first_lines.len() < EXAMPLES {
                     group.first_lines.push(reason.line);
@@ -241,9 +226,7 @@ impl Engine {
 }
 
 /// The columns that results add to the original ones.
-const OURS: [&str; 7] = [
-    "_line", "_record", "_status", "_code", "_column", "_message", "_user_id",
-];
+const OURS: [&str; 7] = ["_line", "_record", "_status", "_code", "_column", "_message", "_user_id"];
 
 fn write_results(
     engine: &Engine,
@@ -291,15 +274,11 @@ enum Out<W: Write> {
 
 impl<'a, W: Write> RowWriter<'a, W> {
     fn new(format: ResultFormat, header: &'a [String], out: W) -> Result<Self> {
-        let shown: Vec<usize> = (0..header.len())
-            .filter(|i| !RESULT_COLUMNS.contains(&header[*i].trim()))
-            .collect();
+        let shown: Vec<usize> = (0..header.len()).filter(|i| !RESULT_COLUMNS.contains(&header[*i].trim())).collect();
         let out = match format {
             ResultFormat::Ndjson => Out::Ndjson(out),
             ResultFormat::Csv => {
-                let mut writer = csv::WriterBuilder::new()
-                    .terminator(csv::Terminator::CRLF)
-                    .from_writer(out);
+                let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(out);
                 let names = shown.iter().map(|i| header[*i].as_str()).chain(OURS);
                 writer.write_record(names).map_err(csv_error)?;
                 Out::Csv(Box::new(writer))
@@ -313,24 +292,16 @@ impl<'a, W: Write> RowWriter<'a, W> {
         let ours = [
             record.line().to_string(),
             record.number().to_string(),
-            outcome
-                .map_or("unprocessed", |outcome| outcome.status.as_str())
-                .to_owned(),
+            outcome.map_or("unprocessed", |outcome| outcome.status.as_str()).to_owned(),
             reason.map_or(String::new(), |reason| reason.error.code.to_string()),
-            reason
-                .and_then(|reason| reason.error.column.clone())
-                .unwrap_or_default(),
+            reason.and_then(|reason| reason.error.column.clone()).unwrap_or_default(),
             reason.map_or(String::new(), |reason| reason.error.sentence(reason.line)),
-            outcome
-                .and_then(|outcome| outcome.user)
-                .map_or(String::new(), |user| user.to_string()),
+            outcome.and_then(|outcome| outcome.user).map_or(String::new(), |user| user.to_string()),
         ];
         match &mut self.out {
             Out::Csv(writer) => {
                 let cells = self.shown.iter().map(|i| record.text(*i));
-                writer
-                    .write_record(cells.chain(ours.iter().map(String::as_str)))
-                    .map_err(csv_error)
+                writer.write_record(cells.chain(ours.iter().map(String::as_str))).map_err(csv_error)
             }
             Out::Ndjson(out) => {
                 let mut object = Map::new();
@@ -388,8 +359,6 @@ impl Write for Blocks<'_> {
             return Ok(());
         }
         let block = std::mem::replace(&mut self.block, Vec::with_capacity(BLOCK_BYTES));
-        self.sender
-            .blocking_send(Ok(block))
-            .map_err(|_| ErrorKind::BrokenPipe.into())
+        self.sender.blocking_send(Ok(block)).map_err(|_| ErrorKind::BrokenPipe.into())
     }
 }

@@ -84,10 +84,7 @@ impl Pulse {
                 }
             }
         });
-        Self {
-            heard,
-            task: task.abort_handle(),
-        }
+        Self { heard, task: task.abort_handle() }
     }
 
     /// Whether preparing should be given up: somebody wants the job to stop, or it was lost.
@@ -152,13 +149,7 @@ impl Run {
     pub(crate) fn new(engine: &Engine, claim: Claim<crate::job::Input>) -> Self {
         let pulse = Pulse::start(engine, &claim.job);
         let fruitless = claim.fruitless_attempts > MAX_FRUITLESS_ATTEMPTS;
-        Self {
-            engine: engine.clone(),
-            job: claim.job,
-            fruitless,
-            pulse,
-            applying: None,
-        }
+        Self { engine: engine.clone(), job: claim.job, fruitless, pulse, applying: None }
     }
 
     pub(crate) fn job(&self) -> &Job {
@@ -169,7 +160,12 @@ impl Run {
     pub(crate) async fn step(&mut self) -> Result<Step> {
         match self.try_step().await {
             // What is wrong with the file or the options is wrong for good; so is a job that kills its workers.
-            Err(EngineError::Refused(error)) => self.end(JobState::Failed, Some(error)).await,
+            Err(EngineError::Refused(error)) => {
+                if self.job.prepared.is_none() {
+                    self.job.counts.received = self.pulse.heard.rows.load(Ordering::Relaxed);
+                }
+                self.end(JobState::Failed, Some(error)).await
+            }
             other => other,
         }
     }
@@ -226,10 +222,7 @@ impl Run {
         self.pass("prepare.sorted").await?;
         let mut tx = store.begin().await?;
         let of = reference(&self.job);
-        if !tx
-            .pin_prepared(of, self.job.attempt, &made.prepared, made.bytes, &made.counts)
-            .await?
-        {
+        if !tx.pin_prepared(of, self.job.attempt, &made.prepared, made.bytes, &made.counts).await? {
             return Ok(Step::Lost);
         }
         tx.commit().await?;
@@ -241,13 +234,7 @@ impl Run {
 
     /// Reads the job again, after something happened that this run did not do.
     async fn reload(&mut self) -> Result<Step> {
-        let found = self
-            .engine
-            .store()
-            .read()
-            .await?
-            .get_job(self.job.tenant, self.job.id)
-            .await?;
+        let found = self.engine.store().read().await?.get_job(self.job.tenant, self.job.id).await?;
         match found {
             Some(job) if job.attempt == self.job.attempt && job.state == JobState::Running => self.job = job,
             _ => return Ok(Step::Lost),
@@ -272,10 +259,7 @@ impl Run {
         };
         let Ahead { reader, planned } = ahead;
         let Some((chunk, planned)) = planned else {
-            return Err(EngineError::Damaged(format!(
-                "{} ends before its length",
-                prepared.rows
-            )));
+            return Err(EngineError::Damaged(format!("{} ends before its length", prepared.rows)));
         };
         self.pass("apply.planned").await?;
         self.spawn_ahead(reader);
@@ -312,11 +296,7 @@ impl Run {
         self.check(prepared)?;
         let fields = self.engine.fields(self.job.tenant).await?;
         let columns = map_header(&self.job.source.file.header, &fields, &self.job.options)?;
-        Ok(Applying {
-            columns,
-            chunk_rows: 1_000,
-            ahead: None,
-        })
+        Ok(Applying { columns, chunk_rows: 1_000, ahead: None })
     }
 
     /// Makes sure that the prepared rows are those that were pinned.
@@ -364,11 +344,7 @@ impl Run {
         };
         let fields = self.engine.fields(self.job.tenant).await?;
         let rules = rules(&self.job, &fields, &applying.columns);
-        let (mut tx, reserved) = self
-            .engine
-            .store()
-            .begin_commit(self.job.tenant, chunk.rows.len())
-            .await?;
+        let (mut tx, reserved) = self.engine.store().begin_commit(self.job.tenant, chunk.rows.len()).await?;
         let now = self.engine.clock().now();
         let mut planned = plan_chunk(chunk, self.job.tenant, &rules, now, Source::Locked(&mut tx)).await?;
         planned.give_ids(reserved);
@@ -376,11 +352,7 @@ impl Run {
     }
 
     async fn commit(&self, mut planned: PlannedChunk) -> Result<Committed> {
-        let (tx, reserved) = self
-            .engine
-            .store()
-            .begin_commit(self.job.tenant, planned.created.len())
-            .await?;
+        let (tx, reserved) = self.engine.store().begin_commit(self.job.tenant, planned.created.len()).await?;
         planned.give_ids(reserved);
         self.write(tx, reserved.commit, planned).await
     }
@@ -388,35 +360,21 @@ impl Run {
     /// Writes a planned chunk: job, users, keys, changes and outcomes together, or nothing.
     async fn write(&self, mut tx: muster_store::Transaction, commit: i64, planned: PlannedChunk) -> Result<Committed> {
         let (of, tenant) = (reference(&self.job), self.job.tenant);
-        let progress = Progress {
-            from: planned.from,
-            to: planned.to,
-            counts: planned.counts,
-        };
+        let progress = Progress { from: planned.from, to: planned.to, counts: planned.counts };
         let Some((cancel, pause)) = tx.advance_job(of, self.job.attempt, &progress).await? else {
             return Ok(Committed::Lost);
         };
-        tx.insert_outcomes(of, planned.from, &frames::encode(&planned.outcomes)?)
-            .await?;
+        tx.insert_outcomes(of, planned.from, &frames::encode(&planned.outcomes)?).await?;
         if !crate::commit::write(&mut tx, tenant, planned, &self.new_commit(commit)).await? {
             return Ok(Committed::Moved);
         }
         self.pass("apply.written").await?;
         tx.commit().await?;
-        Ok(Committed::Done {
-            counts: progress.counts,
-            cancel,
-            pause,
-        })
+        Ok(Committed::Done { counts: progress.counts, cancel, pause })
     }
 
     fn new_commit(&self, id: i64) -> NewCommit<'_> {
-        NewCommit {
-            id,
-            at: self.engine.clock().now(),
-            job: Some(self.job.id),
-            actor: &self.job.actor,
-        }
+        NewCommit { id, at: self.engine.clock().now(), job: Some(self.job.id), actor: &self.job.actor }
     }
 
     /// Chooses the size of the next chunks from how long this one took.
@@ -445,10 +403,7 @@ impl Run {
         }
         tx.commit().await?;
         self.pass("finish.ended").await?;
-        if let Some(prepared) = &self.job.prepared {
-            self.engine.staging().remove(&prepared.rows);
-            self.engine.staging().remove(&prepared.outcomes);
-        }
+        self.engine.staging().tidy(reference(&self.job), &[&self.job.staged, merged.as_deref().unwrap_or_default()])?;
         Ok(Step::Ended(state))
     }
 }
@@ -474,12 +429,7 @@ fn add(counts: &mut muster_core::job::Counts, more: &muster_core::job::Counts) {
 
 fn rules<'a>(job: &Job, fields: &'a FieldSet, columns: &'a Columns) -> Rules<'a> {
     let overdraft = job.options.overdraft.unwrap_or(Overdraft::Reject);
-    Rules {
-        kind: job.kind,
-        overdraft,
-        fields,
-        columns: &columns.names,
-    }
+    Rules { kind: job.kind, overdraft, fields, columns: &columns.names }
 }
 
 /// What reading and planning a chunk needs.
@@ -501,10 +451,7 @@ impl Planning {
         let mut connection = self.engine.store().read().await?;
         let now = self.engine.clock().now();
         let planned = plan_chunk(&chunk, self.job.tenant, &rules, now, Source::Snapshot(&mut connection)).await?;
-        Ok(Ahead {
-            reader,
-            planned: Some((chunk, planned)),
-        })
+        Ok(Ahead { reader, planned: Some((chunk, planned)) })
     }
 }
 
@@ -520,21 +467,12 @@ struct ChunkReader {
 impl ChunkReader {
     fn open(engine: &Engine, prepared: &Prepared, cursor: u64) -> Result<Self> {
         let rows = engine.staging().read(&prepared.rows, cursor)?;
-        Ok(Self {
-            rows,
-            cursor,
-            buffer: Vec::new(),
-            held: None,
-        })
+        Ok(Self { rows, cursor, buffer: Vec::new(), held: None })
     }
 
     /// The next chunk of about so many rows. Rows of one user are kept together, unless they are very many.
     fn next(&mut self, rows: usize) -> Result<Option<Chunk>> {
-        let mut chunk = Chunk {
-            from: self.cursor,
-            to: self.cursor,
-            rows: Vec::with_capacity(rows),
-        };
+        let mut chunk = Chunk { from: self.cursor, to: self.cursor, rows: Vec::with_capacity(rows) };
         loop {
             let next = match self.held.take() {
                 Some(held) => Some(held),
@@ -544,10 +482,7 @@ impl ChunkReader {
                 },
             };
             let Some((row, length)) = next else { break };
-            let same_user = chunk
-                .rows
-                .last()
-                .is_some_and(|last| last.user == row.user && last.row.key == row.row.key);
+            let same_user = chunk.rows.last().is_some_and(|last| last.user == row.user && last.row.key == row.row.key);
             if chunk.rows.len() >= rows && !(same_user && chunk.rows.len() < 2 * rows) {
                 self.held = Some((row, length));
                 break;

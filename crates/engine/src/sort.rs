@@ -34,13 +34,7 @@ pub(crate) struct Item {
 
 impl<'a> Sorter<'a> {
     pub(crate) fn new(staging: &'a Staging, capacity: usize) -> Self {
-        Self {
-            staging,
-            capacity,
-            bytes: Vec::new(),
-            items: Vec::new(),
-            runs: Vec::new(),
-        }
+        Self { staging, capacity, bytes: Vec::new(), items: Vec::new(), runs: Vec::new() }
     }
 
     /// Takes an item. Items of the same key keep no order; put into the key what must decide.
@@ -67,8 +61,7 @@ impl<'a> Sorter<'a> {
     fn sort(&mut self) {
         let bytes = &self.bytes;
         let key = |item: &Item| &bytes[item.start as usize..][..item.key_len as usize];
-        self.items
-            .sort_unstable_by(|a, b| a.prefix.cmp(&b.prefix).then_with(|| key(a).cmp(key(b))));
+        self.items.sort_unstable_by(|a, b| a.prefix.cmp(&b.prefix).then_with(|| key(a).cmp(key(b))));
     }
 
     fn spill(&mut self) -> io::Result<()> {
@@ -91,18 +84,12 @@ impl<'a> Sorter<'a> {
     pub(crate) fn finish(mut self) -> io::Result<Sorted> {
         if self.runs.is_empty() {
             self.sort();
-            return Ok(Sorted::Memory {
-                bytes: self.bytes,
-                items: self.items.into_iter(),
-            });
+            return Ok(Sorted::Memory { bytes: self.bytes, items: self.items.into_iter() });
         }
         self.spill()?;
         (self.bytes, self.items) = (Vec::new(), Vec::new());
-        let mut runs: Vec<_> = self
-            .runs
-            .into_iter()
-            .map(|run| BufReader::with_capacity(READ_AHEAD_BYTES, run))
-            .collect();
+        let mut runs: Vec<_> =
+            self.runs.into_iter().map(|run| BufReader::with_capacity(READ_AHEAD_BYTES, run)).collect();
         let mut heads = BinaryHeap::with_capacity(runs.len());
         for (index, run) in runs.iter_mut().enumerate() {
             heads.extend(read_entry(run)?.map(|entry| Reverse((entry, index))));
@@ -126,10 +113,7 @@ fn read_entry(run: &mut impl Read) -> io::Result<Option<Entry>> {
     }
     run.read_exact(&mut length[1..])?;
     let [a, b, c, d, e, f, g, h] = length;
-    let (key_len, len) = (
-        u32::from_le_bytes([a, b, c, d]) as usize,
-        u32::from_le_bytes([e, f, g, h]) as usize,
-    );
+    let (key_len, len) = (u32::from_le_bytes([a, b, c, d]) as usize, u32::from_le_bytes([e, f, g, h]) as usize);
     let (mut key, mut value) = (vec![0; key_len], vec![0; len - key_len]);
     run.read_exact(&mut key)?;
     run.read_exact(&mut value)?;
@@ -138,14 +122,8 @@ fn read_entry(run: &mut impl Read) -> io::Result<Option<Entry>> {
 
 /// Gives items back in order.
 pub(crate) enum Sorted {
-    Memory {
-        bytes: Vec<u8>,
-        items: std::vec::IntoIter<Item>,
-    },
-    Runs {
-        runs: Vec<BufReader<File>>,
-        heads: BinaryHeap<Reverse<(Entry, usize)>>,
-    },
+    Memory { bytes: Vec<u8>, items: std::vec::IntoIter<Item> },
+    Runs { runs: Vec<BufReader<File>>, heads: BinaryHeap<Reverse<(Entry, usize)>> },
 }
 
 impl Sorted {
@@ -154,10 +132,7 @@ impl Sorted {
         match self {
             Self::Memory { bytes, items } => Ok(items.next().map(|item| {
                 let (key, value) = bytes[item.start as usize..][..item.len as usize].split_at(item.key_len as usize);
-                Entry {
-                    key: key.to_vec(),
-                    value: value.to_vec(),
-                }
+                Entry { key: key.to_vec(), value: value.to_vec() }
             })),
             Self::Runs { runs, heads } => {
                 let Some(Reverse((entry, index))) = heads.pop() else {
@@ -181,12 +156,7 @@ mod tests {
         for capacity in [1, 200, 10_000, 1 << 20] {
             let mut sorter = Sorter::new(&staging, capacity);
             let mut expected: Vec<(Vec<u8>, Vec<u8>)> = (0u32..2_000)
-                .map(|i| {
-                    (
-                        i.wrapping_mul(2_654_435_761).to_string().into_bytes(),
-                        vec![7; (i % 40) as usize],
-                    )
-                })
+                .map(|i| (i.wrapping_mul(2_654_435_761).to_string().into_bytes(), vec![7; (i % 40) as usize]))
                 .collect();
             for (key, value) in &expected {
                 sorter.push(key, value).unwrap();

@@ -5,6 +5,7 @@
 //! is being written lies under `incoming` and goes when its writer goes, or at the next start.
 
 use crate::error::Result;
+use crate::job::object;
 use muster_core::id::Tenant;
 use muster_store::JobRef;
 use std::fs::{self, File};
@@ -33,13 +34,8 @@ impl Staging {
 
     /// Begins an object. It is not there until [`Incoming::publish`].
     pub(crate) fn create(&self) -> Result<Incoming> {
-        let file = tempfile::Builder::new()
-            .prefix("part-")
-            .tempfile_in(self.root.join("incoming"))?;
-        Ok(Incoming {
-            file: BufWriter::with_capacity(256 << 10, file),
-            bytes: 0,
-        })
+        let file = tempfile::Builder::new().prefix("part-").tempfile_in(self.root.join("incoming"))?;
+        Ok(Incoming { file: BufWriter::with_capacity(256 << 10, file), bytes: 0 })
     }
 
     /// A file without a name, for what does not fit memory. It is gone when it is closed, whatever happens.
@@ -68,18 +64,27 @@ impl Staging {
         }
     }
 
+    /// Removes all objects of a job but these: what attempts left behind that came to nothing.
+    pub(crate) fn tidy(&self, job: JobRef, keep: &[&str]) -> Result<()> {
+        let folder = object(job, "");
+        for path in entries(&self.root.join(&folder))? {
+            let name = path.strip_prefix(&self.root).ok().and_then(Path::to_str).unwrap_or_default();
+            if !keep.contains(&name) {
+                self.remove(name);
+            }
+        }
+        Ok(())
+    }
+
     /// The jobs that have objects here.
     pub(crate) fn list_jobs(&self) -> Result<Vec<JobRef>> {
         let mut jobs = Vec::new();
-        for tenant in subfolders(&self.root.join("jobs"))? {
-            for job in subfolders(&tenant)? {
+        for tenant in entries(&self.root.join("jobs"))? {
+            for job in entries(&tenant)? {
                 let name = |path: &Path| path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
                 let number = name(&tenant).and_then(|name| name.parse().ok());
                 let id = name(&job).and_then(|name| name.parse().ok());
-                jobs.extend(number.zip(id).map(|(number, id)| JobRef {
-                    tenant: Tenant(number),
-                    id,
-                }));
+                jobs.extend(number.zip(id).map(|(number, id)| JobRef { tenant: Tenant(number), id }));
             }
         }
         Ok(jobs)
@@ -105,7 +110,8 @@ impl Staging {
     }
 }
 
-fn subfolders(folder: &Path) -> io::Result<Vec<PathBuf>> {
+/// What lies in a folder; nothing where it is not there.
+fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
     match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         entries => entries?.map(|entry| Ok(entry?.path())).collect(),
@@ -133,10 +139,7 @@ impl Incoming {
         fs::create_dir_all(folder)?;
         file.persist(&path).map_err(|error| error.error)?;
         // The name is durable when the folder is, and the folder when the one that holds it is.
-        for folder in folder
-            .ancestors()
-            .take_while(|folder| folder.starts_with(&staging.root))
-        {
+        for folder in folder.ancestors().take_while(|folder| folder.starts_with(&staging.root)) {
             File::open(folder)?.sync_all()?;
         }
         Ok(())

@@ -48,9 +48,7 @@ impl Engine {
         caller.require(Scope::UsersRead)?;
         let fields = self.fields(caller.tenant).await?;
         let user = self.store().read().await?.get_user(caller.tenant, id, &fields).await?;
-        let user = user
-            .filter(|user| !user.deleted)
-            .ok_or_else(|| EngineError::not_found("user"))?;
+        let user = user.filter(|user| !user.deleted).ok_or_else(|| EngineError::not_found("user"))?;
         Ok((user, fields))
     }
 
@@ -67,15 +65,11 @@ impl Engine {
         let mut connection = self.store().read().await?;
         let mut users = match email {
             None => connection.list_users(caller.tenant, after, limit + 1, &fields).await?,
+            // What cannot be an email is nobody's.
+            Some(email) if parse_email(email).is_none() => Vec::new(),
             Some(email) => {
-                let found = connection
-                    .load_users_by_key(caller.tenant, &[email_user_key(email)], &fields)
-                    .await?;
-                found
-                    .into_iter()
-                    .map(|loaded| loaded.user)
-                    .filter(|user| user.id > after)
-                    .collect()
+                let found = connection.load_users_by_key(caller.tenant, &[email_user_key(email)], &fields).await?;
+                found.into_iter().map(|loaded| loaded.user).filter(|user| user.id > after).collect()
             }
         };
         let more = users.len() > limit as usize;
@@ -89,45 +83,20 @@ impl Engine {
         caller.require(Scope::UsersWrite)?;
         let fields = self.fields(caller.tenant).await?;
         let (edits, columns) = edits(edit, &fields)?;
-        let row = Row {
-            record: 1,
-            line: 0,
-            key: Key::Id(id),
-            edits,
-        };
-        let chunk = Chunk {
-            from: 0,
-            to: 0,
-            rows: vec![PreparedRow { user: Some(id), row }],
-        };
-        let rules = Rules {
-            kind: JobKind::Update,
-            overdraft: Overdraft::Reject,
-            fields: &fields,
-            columns: &columns,
-        };
+        let row = Row { record: 1, line: 0, key: Key::Id(id), edits };
+        let chunk = Chunk { from: 0, to: 0, rows: vec![PreparedRow { user: Some(id), row }] };
+        let rules = Rules { kind: JobKind::Update, overdraft: Overdraft::Reject, fields: &fields, columns: &columns };
         loop {
             let (mut tx, reserved) = self.store().begin_commit(caller.tenant, 0).await?;
             let now = self.clock().now();
-            let held = tx
-                .lock_users(caller.tenant, &[id], &fields)
-                .await?
-                .pop()
-                .map(|loaded| loaded.user);
-            let held = held
-                .filter(|user| !user.deleted)
-                .ok_or_else(|| EngineError::not_found("user"))?;
+            let held = tx.lock_users(caller.tenant, &[id], &fields).await?.pop().map(|loaded| loaded.user);
+            let held = held.filter(|user| !user.deleted).ok_or_else(|| EngineError::not_found("user"))?;
             check_version(&held, edit.if_version)?;
             let planned = plan_chunk(&chunk, caller.tenant, &rules, now, Source::Locked(&mut tx)).await?;
             if let Some(reason) = planned.outcomes.iter().find_map(|outcome| outcome.reason.as_ref()) {
                 return Err(refused(&reason.error, &fields).into());
             }
-            let commit = NewCommit {
-                id: reserved.commit,
-                at: now,
-                job: None,
-                actor: &caller.actor,
-            };
+            let commit = NewCommit { id: reserved.commit, at: now, job: None, actor: &caller.actor };
             if !commit::write(&mut tx, caller.tenant, planned, &commit).await? {
                 // Somebody took the email in this moment; the next plan sees them.
                 continue;
@@ -144,43 +113,20 @@ impl Engine {
         caller.require(Scope::UsersDelete)?;
         let fields = self.fields(caller.tenant).await?;
         let (mut tx, reserved) = self.store().begin_commit(caller.tenant, 0).await?;
-        let held = tx
-            .lock_users(caller.tenant, &[id], &fields)
-            .await?
-            .pop()
-            .map(|loaded| loaded.user);
-        let mut user = held
-            .filter(|user| !user.deleted)
-            .ok_or_else(|| EngineError::not_found("user"))?;
+        let held = tx.lock_users(caller.tenant, &[id], &fields).await?.pop().map(|loaded| loaded.user);
+        let mut user = held.filter(|user| !user.deleted).ok_or_else(|| EngineError::not_found("user"))?;
         check_version(&user, if_version)?;
         let (version, now) = (user.version, self.clock().now());
         let new = Some(Value::Boolean(true));
-        let changes = vec![Change {
-            field: FieldNumber::DELETED,
-            op: Operator::Overwrite,
-            old: None,
-            new,
-        }];
+        let changes = vec![Change { field: FieldNumber::DELETED, op: Operator::Overwrite, old: None, new }];
         user.apply(&changes, now);
         let mut planned = PlannedChunk::default();
-        planned
-            .releases
-            .extend(user.email.as_deref().map(|email| (email_user_key(email), id)));
+        planned.releases.extend(user.email.as_deref().map(|email| (email_user_key(email), id)));
         let data = changes_to_stored(&changes, &fields);
-        planned.sets.push(NewChangeSet {
-            user: id,
-            version: user.version,
-            line: 0,
-            data,
-        });
+        planned.sets.push(NewChangeSet { user: id, version: user.version, line: 0, data });
         planned.touched.insert(FieldNumber::DELETED);
         planned.updated.push(UserRow::new(&user, version, &fields));
-        let commit = NewCommit {
-            id: reserved.commit,
-            at: now,
-            job: None,
-            actor: &caller.actor,
-        };
+        let commit = NewCommit { id: reserved.commit, at: now, job: None, actor: &caller.actor };
         commit::write(&mut tx, caller.tenant, planned, &commit).await?;
         Ok(tx.commit().await?)
     }
@@ -204,11 +150,7 @@ fn edits(edit: &UserEdit, fields: &FieldSet) -> Result<(Vec<Edit>, Vec<String>),
         Patch::Clear => Patch::Clear,
         Patch::Set(text) => {
             let email = parse_email(text).ok_or_else(|| {
-                Error::at(
-                    "/email",
-                    Code::InvalidEmail,
-                    format!("\"{}\" is not an email address", excerpt(text)),
-                )
+                Error::at("/email", Code::InvalidEmail, format!("\"{}\" is not an email address", excerpt(text)))
             })?;
             Patch::Set((Operator::Overwrite, Value::Text(email.to_owned())))
         }
@@ -217,11 +159,7 @@ fn edits(edit: &UserEdit, fields: &FieldSet) -> Result<(Vec<Edit>, Vec<String>),
     for (key, json) in &edit.values {
         let pointer = format!("/values/{key}");
         let field = fields.find_by_key(key).filter(|field| !field.archived).ok_or_else(|| {
-            Error::at(
-                &*pointer,
-                Code::InvalidRequest,
-                format!("there is no field \"{}\"", excerpt(key)),
-            )
+            Error::at(&*pointer, Code::InvalidRequest, format!("there is no field \"{}\"", excerpt(key)))
         })?;
         let patch = muster_core::value::patch_from_json(field, json)
             .map_err(|misfit| Error::at(&*pointer, misfit.code, misfit.message))?;
@@ -237,15 +175,6 @@ fn refused(error: &RowError, fields: &FieldSet) -> Error {
         Some(field) => format!("/values/{}", field.key),
         None => format!("/{column}"),
     });
-    let fault = Fault {
-        column: None,
-        pointer,
-        code: error.code,
-        message: error.message.clone(),
-    };
-    Error {
-        code: error.code,
-        detail: error.sentence(0),
-        errors: vec![fault],
-    }
+    let fault = Fault { column: None, pointer, code: error.code, message: error.message.clone() };
+    Error { code: error.code, detail: error.sentence(0), errors: vec![fault] }
 }

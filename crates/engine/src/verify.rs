@@ -53,9 +53,7 @@ struct Links<'a> {
 impl Links<'_> {
     async fn peek(&mut self, connection: &mut Connection) -> Result<Option<&Link>> {
         if self.read.is_empty() && !self.ended {
-            let more = connection
-                .list_links(self.community.tenant, self.after, BATCH, self.fields)
-                .await?;
+            let more = connection.list_links(self.community.tenant, self.after, BATCH, self.fields).await?;
             self.ended = more.len() < BATCH as usize;
             self.after = more.last().map_or(self.after, |link| (link.user, link.version));
             self.read.extend(more);
@@ -79,18 +77,10 @@ impl Engine {
 
 async fn verify_users(connection: &mut Connection, community: &Community, found: &mut Verified) -> Result<()> {
     let fields = connection.list_fields(community.tenant).await?;
-    let mut links = Links {
-        community,
-        fields: &fields,
-        read: VecDeque::new(),
-        after: (UserId(0), 0),
-        ended: false,
-    };
+    let mut links = Links { community, fields: &fields, read: VecDeque::new(), after: (UserId(0), 0), ended: false };
     let (mut after, mut keys) = (UserId(0), 0);
     loop {
-        let users = connection
-            .list_all_users(community.tenant, after, BATCH, &fields)
-            .await?;
+        let users = connection.list_all_users(community.tenant, after, BATCH, &fields).await?;
         let Some(last) = users.last() else { break };
         after = last.user.id;
         for loaded in &users {
@@ -106,11 +96,7 @@ async fn verify_users(connection: &mut Connection, community: &Community, found:
         for (position, user) in connection.find_users(community.tenant, &wanted).await? {
             held[position] = Some(user);
         }
-        for ((_, user), held) in holders
-            .iter()
-            .zip(held)
-            .filter(|((_, user), held)| *held != Some(*user))
-        {
+        for ((_, user), held) in holders.iter().zip(held).filter(|((_, user), held)| *held != Some(*user)) {
             found.report(community, format!("user {user} does not hold its email, {held:?} does"));
         }
         keys += wanted.len() as u64;
@@ -119,14 +105,9 @@ async fn verify_users(connection: &mut Connection, community: &Community, found:
         let sentence = format!("user {} has a history and is not there", link.user);
         found.report(community, sentence);
     }
-    let stored = connection
-        .count_user_keys(community.tenant, i64::from(FieldNumber::EMAIL.0))
-        .await?;
+    let stored = connection.count_user_keys(community.tenant, i64::from(FieldNumber::EMAIL.0)).await?;
     if stored != keys {
-        found.report(
-            community,
-            format!("{stored} emails are held, and {keys} live users have one"),
-        );
+        found.report(community, format!("{stored} emails are held, and {keys} live users have one"));
     }
     Ok(())
 }
@@ -147,23 +128,14 @@ async fn verify_user(
             found.report(community, format!("user {} has a history and is not there", link.user));
         } else {
             if link.version != state.version + 1 {
-                found.report(
-                    community,
-                    format!("user {}: version {} follows {}", user.id, link.version, state.version),
-                );
+                found
+                    .report(community, format!("user {}: version {} follows {}", user.id, link.version, state.version));
             }
-            for change in link
-                .changes
-                .iter()
-                .filter(|change| state.get(change.field) != change.old)
-            {
+            for change in link.changes.iter().filter(|change| state.get(change.field) != change.old) {
                 let key = fields.key_of(change.field).unwrap_or("?");
                 found.report(
                     community,
-                    format!(
-                        "user {}, version {}: {key} did not hold what the change says",
-                        user.id, link.version
-                    ),
+                    format!("user {}, version {}: {key} did not hold what the change says", user.id, link.version),
                 );
             }
             state.apply(&link.changes, user.updated_at);
@@ -176,10 +148,7 @@ async fn verify_user(
         && state.deleted == user.deleted
         && state.values == user.values;
     if !same {
-        found.report(
-            community,
-            format!("user {}: the last change is not what the user holds", user.id),
-        );
+        found.report(community, format!("user {}: the last change is not what the user holds", user.id));
     }
     Ok(())
 }
@@ -194,10 +163,7 @@ async fn verify_jobs(connection: &mut Connection, community: &Community, found: 
             found.jobs += 1;
             let (decided, received) = (job.counts.decided(), job.counts.received);
             if decided > received || job.state == JobState::Completed && decided != received {
-                found.report(
-                    community,
-                    format!("{} received {received} rows and decided {decided}", job.id),
-                );
+                found.report(community, format!("{} received {received} rows and decided {decided}", job.id));
             }
         }
     }

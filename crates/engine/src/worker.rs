@@ -57,11 +57,7 @@ pub enum Tick {
 impl Worker {
     /// A worker that has claimed nothing yet.
     pub fn new(engine: &Engine) -> Result<Self> {
-        Ok(Self {
-            engine: engine.clone(),
-            owner: Owner::new(&engine.staging().workers())?,
-            runs: VecDeque::new(),
-        })
+        Ok(Self { engine: engine.clone(), owner: Owner::new(&engine.staging().workers())?, runs: VecDeque::new() })
     }
 
     /// Does one thing: claims every job that can be claimed, one a tick, then lets each claimed job take a step in turn.
@@ -94,9 +90,8 @@ impl Worker {
         let mut sizes: HashMap<tokio::task::Id, bool> = HashMap::new();
         tokio::pin!(shutdown);
         loop {
-            while let Some(Ok((id, ()))) | Some(Err(id)) = tasks
-                .try_join_next_with_id()
-                .map(|joined| joined.map_err(|error| error.id()))
+            while let Some(Ok((id, ()))) | Some(Err(id)) =
+                tasks.try_join_next_with_id().map(|joined| joined.map_err(|error| error.id()))
             {
                 sizes.remove(&id);
             }
@@ -206,16 +201,9 @@ struct Owner {
 impl Owner {
     fn new(folder: &Path) -> Result<Self> {
         let name = hex(&random::<8>());
-        let lock = OpenOptions::new()
-            .create_new(true)
-            .write(true)
-            .open(folder.join(&name))?;
+        let lock = OpenOptions::new().create_new(true).write(true).open(folder.join(&name))?;
         lock.lock()?;
-        Ok(Self {
-            name,
-            folder: folder.to_owned(),
-            _lock: lock,
-        })
+        Ok(Self { name, folder: folder.to_owned(), _lock: lock })
     }
 
     /// Lets go of the leases of owners whose lock is free. An owner without a file here lives elsewhere; its leases

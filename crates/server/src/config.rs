@@ -37,13 +37,7 @@ pub struct Global {
     #[arg(long, global = true, env = "MUSTER_LOG", value_name = "FILTER")]
     pub log: Option<String>,
     /// How it is logged
-    #[arg(
-        long,
-        global = true,
-        env = "MUSTER_LOG_FORMAT",
-        value_name = "FORMAT",
-        default_value = "text"
-    )]
+    #[arg(long, global = true, env = "MUSTER_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
 }
 
@@ -149,9 +143,7 @@ pub fn with_file(mut command: Command, path: &Path, table: &Table) -> Result<Com
 }
 
 fn shared_flags(command: &Command) -> Vec<String> {
-    let own = command
-        .get_arguments()
-        .filter(|arg| is_shared(arg) && arg.get_id() != "config");
+    let own = command.get_arguments().filter(|arg| is_shared(arg) && arg.get_id() != "config");
     let mut flags: Vec<String> = own.filter_map(|arg| Some(arg.get_long()?.to_owned())).collect();
     flags.extend(command.get_subcommands().flat_map(shared_flags));
     flags.sort();
@@ -205,10 +197,7 @@ fn with_default(arg: Arg, values: &[String]) -> Arg {
     match (arg.get_action(), values) {
         (ArgAction::SetTrue, [no]) if no == "false" => arg,
         (ArgAction::SetTrue, values) => arg.default_values(values.to_vec()),
-        (_, values) => arg
-            .required(false)
-            .hide_default_value(true)
-            .default_values(values.to_vec()),
+        (_, values) => arg.required(false).hide_default_value(true).default_values(values.to_vec()),
     }
 }
 
@@ -220,10 +209,7 @@ fn texts(path: &Path, key: &str, value: &Value) -> Result<Vec<String>> {
             let each = values.iter().map(|value| texts(path, key, value));
             Ok(each.collect::<Result<Vec<_>>>()?.concat())
         }
-        Value::Table(_) => Err(Failure::new(format!(
-            "{}: {key} is a value, not a table.",
-            path.display()
-        ))),
+        Value::Table(_) => Err(Failure::new(format!("{}: {key} is a value, not a table.", path.display()))),
     }
 }
 

@@ -66,11 +66,7 @@ impl Home {
             None | Some("") => folder.clone(),
             Some(url) => staging_folder(url)?,
         };
-        Ok(Self {
-            folder,
-            database,
-            staging,
-        })
+        Ok(Self { folder, database, staging })
     }
 
     /// The data folder.
@@ -127,11 +123,7 @@ impl Home {
     /// their locks: there nobody locks and nobody sweeps.
     fn stay(&self, serving: Option<File>) -> Result<Stay> {
         if matches!(self.database, Database::Postgres(_)) {
-            return Ok(Stay {
-                _serving: serving,
-                staging: None,
-                alone: false,
-            });
+            return Ok(Stay { _serving: serving, staging: None, alone: false });
         }
         make_folder(&self.staging)?;
         let lock = open_lock(&self.staging.join("staging.lock"))?;
@@ -139,11 +131,7 @@ impl Home {
         if !alone {
             lock.lock_shared()?;
         }
-        Ok(Stay {
-            _serving: serving,
-            staging: Some(lock),
-            alone,
-        })
+        Ok(Stay { _serving: serving, staging: Some(lock), alone })
     }
 }
 
@@ -202,9 +190,8 @@ fn lock_alone(folder: &Path) -> Result<File> {
             let hint = "stop it first, or give this one another --data-dir; with PostgreSQL any number can serve";
             Err(Failure::new(sentence).hint(hint))
         }
-        Err(TryLockError::Error(error)) => Err(Failure::caused(
-            format!("{} cannot be locked", folder.display()),
-            &error,
-        )),
+        Err(TryLockError::Error(error)) => {
+            Err(Failure::caused(format!("{} cannot be locked", folder.display()), &error))
+        }
     }
 }

@@ -42,12 +42,7 @@ pub struct QuickstartArgs {
     #[arg(long)]
     once: bool,
     /// Address and port to listen on; where the port is taken, the next free one
-    #[arg(
-        long,
-        env = "MUSTER_LISTEN",
-        value_name = "ADDRESS",
-        default_value = "127.0.0.1:8080"
-    )]
+    #[arg(long, env = "MUSTER_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: String,
     /// How many users
     #[arg(long, value_name = "N", default_value_t = 100_000, hide = true)]
@@ -67,11 +62,7 @@ pub async fn quickstart(global: &Global, args: &QuickstartArgs) -> Result<()> {
     let address = running.address.map(|address| address.to_string()).unwrap_or_default();
     let client = Client::new(&format!("http://{address}"), &key)?;
 
-    out::data(format!(
-        "Muster quickstart: {}, data in {}",
-        client.base(),
-        home.folder().display()
-    ))?;
+    out::data(format!("Muster quickstart: {}, data in {}", client.base(), home.folder().display()))?;
     let story = tokio::select! {
         story = Box::pin(tell(&client, args.users)) => story,
         asked = running.until_asked() => asked.and(Err(Failure::quiet(130))),
@@ -98,11 +89,7 @@ async fn make_key(engine: &Engine) -> Result<String> {
         Some(community) => community,
         None => engine.create_community(COMMUNITY).await?,
     };
-    let new = NewKey {
-        name: "quickstart".to_owned(),
-        scopes: Scope::ALL.to_vec(),
-        expires_at: None,
-    };
+    let new = NewKey { name: "quickstart".to_owned(), scopes: Scope::ALL.to_vec(), expires_at: None };
     Ok(engine.create_key(&community, &new).await?.secret)
 }
 
@@ -128,11 +115,7 @@ async fn listen_nearby(address: &str) -> Result<TcpListener> {
 /// Shows what Muster does, and gives the email of somebody to whom it was done.
 async fn tell(client: &Client, users: u64) -> Result<String> {
     make_fields(client).await?;
-    let plan = |kind| Plan {
-        kind,
-        custom: true,
-        seed: SEED,
-    };
+    let plan = |kind| Plan { kind, custom: true, seed: SEED };
 
     let rows = Rows::new(plan(Kind::Import), users, Broken::Count(0));
     let (count, columns) = (out::count(users, "user"), columns(&rows.header()));
@@ -142,9 +125,7 @@ async fn tell(client: &Client, users: u64) -> Result<String> {
     let broken = Broken::Count((users / 1_000).max(8));
     let rows = Rows::new(plan(Kind::Update), users, broken);
     let somebody = rows.somebody();
-    chapter(format!(
-        "Update {count} from a CSV file that adds, subtracts and overwrites; some rows are broken"
-    ))?;
+    chapter(format!("Update {count} from a CSV file that adds, subtracts and overwrites; some rows are broken"))?;
     let updated = run(client, "update", "changes.csv", rows).await?;
     if updated.counts.failed > 0 {
         out::data("")?;
@@ -198,11 +179,7 @@ async fn run(client: &Client, kind: &str, file: &str, rows: Rows) -> Result<Remo
         let block = rows.next_block()?;
         io::Result::Ok(block.map(|block| (block, rows)))
     });
-    let sending = Sending {
-        name: Some(file.to_owned()),
-        bytes: None,
-        body: Body::wrap_stream(blocks),
-    };
+    let sending = Sending { name: Some(file.to_owned()), bytes: None, body: Body::wrap_stream(blocks) };
     let mut progress = Progress::new();
     let answer = send(client, &query, sending, &progress).await?;
     let id = RemoteJob::read(&answer)?.id;
@@ -251,10 +228,7 @@ async fn history(client: &Client, email: &str, jobs: &[RemoteJob]) -> Result<Tab
             Some(other) => other.to_string(),
         };
         let job = cell("job_id");
-        let name = jobs
-            .iter()
-            .find(|known| known.id == job)
-            .map_or(job, |known| known.name.clone());
+        let name = jobs.iter().find(|known| known.id == job).map_or(job, |known| known.name.clone());
         let [field, op, old, new, line] = ["field", "op", "old", "new", "line"].map(cell);
         table.row([field, op, old, new, line, name]);
     }
@@ -266,14 +240,8 @@ fn invitation(client: &Client, key: &str, home: &Home, email: &str, once: bool) 
     let muster = std::env::args().next().unwrap_or_else(|| "muster".to_owned());
     let (folder, url) = (home.folder().display(), client.base());
     let (begin, end) = match once {
-        true => (
-            format!("Serve it again:\n\n  {muster} serve --data-dir {folder}\n\nand try"),
-            "",
-        ),
-        false => (
-            "Try, in another terminal".to_owned(),
-            "\n\nThe server goes on until Ctrl-C.",
-        ),
+        true => (format!("Serve it again:\n\n  {muster} serve --data-dir {folder}\n\nand try"), ""),
+        false => ("Try, in another terminal".to_owned(), "\n\nThe server goes on until Ctrl-C."),
     };
     format!(
         "

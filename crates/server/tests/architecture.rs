@@ -49,43 +49,24 @@ fn rooms() -> Rooms {
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo runs, for it runs this test");
-    assert!(
-        output.status.success(),
-        "cargo metadata: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
 
     let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo metadata is JSON");
     let packages = metadata["packages"].as_array().expect("`packages` is a list");
-    packages
-        .iter()
-        .map(|package| (name_of(package), dependencies_of(package)))
-        .collect()
+    packages.iter().map(|package| (name_of(package), dependencies_of(package))).collect()
 }
 
 fn name_of(package_or_dependency: &Value) -> String {
-    package_or_dependency["name"]
-        .as_str()
-        .expect("`name` is a text")
-        .to_owned()
+    package_or_dependency["name"].as_str().expect("`name` is a text").to_owned()
 }
 
 fn dependencies_of(package: &Value) -> BTreeSet<String> {
-    package["dependencies"]
-        .as_array()
-        .expect("`dependencies` is a list")
-        .iter()
-        .map(name_of)
-        .collect()
+    package["dependencies"].as_array().expect("`dependencies` is a list").iter().map(name_of).collect()
 }
 
 /// The arrows that leave `room`.
 fn arrows<'a>(rooms: &'a Rooms, room: &str) -> BTreeSet<&'a str> {
-    rooms[room]
-        .iter()
-        .map(String::as_str)
-        .filter(|name| rooms.contains_key(*name))
-        .collect()
+    rooms[room].iter().map(String::as_str).filter(|name| rooms.contains_key(*name)).collect()
 }
 
 /// The rooms that use one of `crates`, each with those that it uses.
@@ -93,11 +74,7 @@ fn users_of<'a>(rooms: &'a Rooms, crates: &[&str]) -> BTreeMap<&'a str, Vec<&'a 
     rooms
         .iter()
         .map(|(room, dependencies)| {
-            let used = dependencies
-                .iter()
-                .map(String::as_str)
-                .filter(|name| crates.contains(name))
-                .collect::<Vec<_>>();
+            let used = dependencies.iter().map(String::as_str).filter(|name| crates.contains(name)).collect::<Vec<_>>();
             (room.as_str(), used)
         })
         .filter(|(_, used)| !used.is_empty())
@@ -114,16 +91,8 @@ fn there_are_four_rooms() {
 #[test]
 fn arrows_point_one_way() {
     let rooms = rooms();
-    assert_eq!(
-        arrows(&rooms, "muster-core"),
-        BTreeSet::new(),
-        "core knows no other room"
-    );
-    assert_eq!(
-        arrows(&rooms, "muster-store"),
-        BTreeSet::from(["muster-core"]),
-        "the store knows only core"
-    );
+    assert_eq!(arrows(&rooms, "muster-core"), BTreeSet::new(), "core knows no other room");
+    assert_eq!(arrows(&rooms, "muster-store"), BTreeSet::from(["muster-core"]), "the store knows only core");
     assert_eq!(
         arrows(&rooms, "muster-engine"),
         BTreeSet::from(["muster-core", "muster-store"]),
@@ -155,9 +124,5 @@ fn only_the_store_speaks_sql() {
 fn only_the_server_speaks_http() {
     let rooms = rooms();
     let users = users_of(&rooms, HTTP);
-    assert_eq!(
-        users.keys().copied().collect::<Vec<_>>(),
-        ["muster-server"],
-        "{users:?}"
-    );
+    assert_eq!(users.keys().copied().collect::<Vec<_>>(), ["muster-server"], "{users:?}");
 }

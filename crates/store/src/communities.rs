@@ -23,12 +23,7 @@ pub struct Community {
 const COLUMNS: &str = "tenant, id, name, created_at";
 
 fn community(row: &Row<'_>) -> Result<Community> {
-    Ok(Community {
-        tenant: Tenant(row.int(0)?),
-        id: row.parsed(1)?,
-        name: row.string(2)?,
-        created_at: row.time(3)?,
-    })
+    Ok(Community { tenant: Tenant(row.int(0)?), id: row.parsed(1)?, name: row.string(2)?, created_at: row.time(3)? })
 }
 
 impl Transaction {
@@ -38,9 +33,7 @@ impl Transaction {
             "INSERT INTO communities (tenant, id, name, created_at)
              SELECT coalesce(max(tenant), 0) + 1, $1, $2, $3 FROM communities RETURNING {COLUMNS}"
         );
-        let made = self
-            .query_one(&sql, params![&id.to_string(), name, now.as_microsecond()], community)
-            .await?;
+        let made = self.query_one(&sql, params![&id.to_string(), name, now.as_microsecond()], community).await?;
         self.execute(
             "INSERT INTO counters (tenant, next_user, next_commit, next_job, next_field) VALUES ($1, 1, 1, 1, $2)",
             params![made.tenant.0, i64::from(FieldNumber::FIRST.0)],
@@ -53,12 +46,7 @@ impl Transaction {
 impl Connection {
     /// Every community, oldest first.
     pub async fn list_communities(&mut self) -> Result<Vec<Community>> {
-        self.query(
-            &format!("SELECT {COLUMNS} FROM communities ORDER BY tenant"),
-            &[],
-            community,
-        )
-        .await
+        self.query(&format!("SELECT {COLUMNS} FROM communities ORDER BY tenant"), &[], community).await
     }
 
     /// The community of an id.

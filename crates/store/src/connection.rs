@@ -43,14 +43,7 @@ macro_rules! param_from {
         })+
     };
 }
-param_from!(
-    Int(i64),
-    OptInt(Option<i64>),
-    Bool(bool),
-    Text(&'a str),
-    OptText(Option<&'a str>),
-    Bytes(&'a [u8])
-);
+param_from!(Int(i64), OptInt(Option<i64>), Bool(bool), Text(&'a str), OptText(Option<&'a str>), Bytes(&'a [u8]));
 
 impl<'a> From<&'a String> for Param<'a> {
     fn from(value: &'a String) -> Self {
@@ -93,16 +86,13 @@ impl Row<'_> {
     }
 
     pub(crate) fn text(&self, i: usize) -> Result<&str> {
-        self.opt_text(i)?
-            .ok_or_else(|| StoreError::Corrupt(format!("column {i} is null")))
+        self.opt_text(i)?.ok_or_else(|| StoreError::Corrupt(format!("column {i} is null")))
     }
 
     pub(crate) fn opt_text(&self, i: usize) -> Result<Option<&str>> {
         match self {
             Self::Sqlite(row) => Ok(row.get_ref(i)?.as_str_or_null().map_err(rusqlite::Error::from)?),
-            Self::Postgres(row) => Ok(row
-                .try_get::<_, Option<postgres::TextOrJson<'_>>>(i)?
-                .map(|text| text.0)),
+            Self::Postgres(row) => Ok(row.try_get::<_, Option<postgres::TextOrJson<'_>>>(i)?.map(|text| text.0)),
         }
     }
 
@@ -130,8 +120,7 @@ impl Row<'_> {
     /// A text that is parsed; what cannot be parsed was not written by this program.
     pub(crate) fn parsed<T: std::str::FromStr>(&self, i: usize) -> Result<T> {
         let text = self.text(i)?;
-        text.parse()
-            .map_err(|_| StoreError::Corrupt(format!("column {i} holds \"{text}\"")))
+        text.parse().map_err(|_| StoreError::Corrupt(format!("column {i} holds \"{text}\"")))
     }
 
     /// A JSON text that is read into a type.
@@ -183,9 +172,7 @@ impl Connection {
         match &mut self.inner {
             Inner::Sqlite(handle) => handle.execute_each(&rows.expand_row(sql, first), params, rows),
             Inner::Postgres(handle) => {
-                handle
-                    .execute(&rows.expand(sql, first, Dialect::Postgres), params, Some(rows))
-                    .await
+                handle.execute(&rows.expand(sql, first, Dialect::Postgres), params, Some(rows)).await
             }
         }
     }

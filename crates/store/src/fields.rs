@@ -61,11 +61,7 @@ impl Transaction {
         );
         let id = id.to_string();
         let now = now.as_microsecond();
-        self.query_one(
-            &sql,
-            params![tenant.0, number, &id, key, name, kind.as_str(), &rules, built_in, now],
-            field,
-        )
-        .await
+        self.query_one(&sql, params![tenant.0, number, &id, key, name, kind.as_str(), &rules, built_in, now], field)
+            .await
     }
 }

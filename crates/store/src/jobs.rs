@@ -251,8 +251,7 @@ impl Connection {
     /// How many jobs of the community are not over.
     pub async fn count_open_jobs(&mut self, tenant: Tenant) -> Result<u64> {
         let sql = "SELECT count(*) FROM job_queue WHERE tenant = $1";
-        self.query_one(sql, params![tenant.0], |row| Ok(row.int(0)? as u64))
-            .await
+        self.query_one(sql, params![tenant.0], |row| Ok(row.int(0)? as u64)).await
     }
 
     /// Jobs that nobody works on and that nothing holds up, the oldest first: at most `limit`, and only inputs of at
@@ -269,13 +268,7 @@ impl Connection {
             now = self.dialect().now()
         );
         let params = params![i64::try_from(size_bytes).unwrap_or(i64::MAX), i64::from(limit)];
-        self.query(&sql, params, |row| {
-            Ok(JobRef {
-                tenant: Tenant(row.int(0)?),
-                id: row.parsed(1)?,
-            })
-        })
-        .await
+        self.query(&sql, params, |row| Ok(JobRef { tenant: Tenant(row.int(0)?), id: row.parsed(1)? })).await
     }
 
     /// The owners of leases that have not expired.
@@ -343,16 +336,9 @@ impl Transaction {
                AND (lease_expires_at IS NULL OR lease_expires_at < {now})
              RETURNING {COLUMNS}, fruitless_attempts"
         );
-        self.query_opt(
-            &sql,
-            params![of.tenant.0, &of.id.to_string(), owner, at.as_microsecond()],
-            |row| {
-                Ok(Claim {
-                    job: job(row)?,
-                    fruitless_attempts: row.int(29)?,
-                })
-            },
-        )
+        self.query_opt(&sql, params![of.tenant.0, &of.id.to_string(), owner, at.as_microsecond()], |row| {
+            Ok(Claim { job: job(row)?, fruitless_attempts: row.int(29)? })
+        })
         .await
     }
 
@@ -373,15 +359,8 @@ impl Transaction {
             now = self.dialect().now()
         );
         let id = of.id.to_string();
-        let params = params![
-            of.tenant.0,
-            &id,
-            attempt,
-            bytes.map(|n| n as i64),
-            rows.map(|n| n as i64),
-        ];
-        self.query_opt(&sql, params, |row| Ok((row.bool(0)?, row.bool(1)?)))
-            .await
+        let params = params![of.tenant.0, &id, attempt, bytes.map(|n| n as i64), rows.map(|n| n as i64),];
+        self.query_opt(&sql, params, |row| Ok((row.bool(0)?, row.bool(1)?))).await
     }
 
     /// Pins what preparing made. False where the lease was lost.
@@ -437,8 +416,7 @@ impl Transaction {
             counts.skipped as i64,
             counts.failed as i64,
         ];
-        self.query_opt(&sql, params, |row| Ok((row.bool(0)?, row.bool(1)?)))
-            .await
+        self.query_opt(&sql, params, |row| Ok((row.bool(0)?, row.bool(1)?))).await
     }
 
     /// Ends a job that is claimed. False where the lease was lost.
@@ -470,10 +448,7 @@ impl Transaction {
         let sql = "UPDATE jobs SET state = CASE WHEN pause_requested THEN 'paused' ELSE state END,
                        lease_owner = NULL, lease_expires_at = NULL, fruitless_attempts = 0
                    WHERE tenant = $1 AND id = $2 AND attempt = $3 AND state = 'running'";
-        Ok(self
-            .execute(sql, params![of.tenant.0, &of.id.to_string(), attempt])
-            .await?
-            == 1)
+        Ok(self.execute(sql, params![of.tenant.0, &of.id.to_string(), attempt]).await? == 1)
     }
 
     /// Lets go of the leases of an owner who is known to be gone, so that nobody waits for them to expire.
@@ -511,8 +486,7 @@ impl Transaction {
 
     async fn forget_open_job(&mut self, of: JobRef) -> Result<()> {
         let id = of.id.to_string();
-        self.execute("DELETE FROM job_queue WHERE job_id = $1", params![&id])
-            .await?;
+        self.execute("DELETE FROM job_queue WHERE job_id = $1", params![&id]).await?;
         let sql = "DELETE FROM job_outcomes WHERE tenant = $1 AND job_id = $2";
         self.execute(sql, params![of.tenant.0, &id]).await.map(drop)
     }

@@ -79,15 +79,7 @@ impl Transaction {
         );
         let expires = key.expires_at.map(|time| time.as_microsecond());
         let id = key.id.to_string();
-        let params = params![
-            tenant.0,
-            &id,
-            &key.hash[..],
-            &key.name,
-            &scopes,
-            now.as_microsecond(),
-            expires
-        ];
+        let params = params![tenant.0, &id, &key.hash[..], &key.name, &scopes, now.as_microsecond(), expires];
         self.query_one(&sql, params, api_key).await
     }
 
@@ -96,7 +88,6 @@ impl Transaction {
         let sql = format!(
             "UPDATE api_keys SET revoked_at = coalesce(revoked_at, $3) WHERE tenant = $1 AND id = $2 RETURNING {COLUMNS}"
         );
-        self.query_opt(&sql, params![tenant.0, &id.to_string(), now.as_microsecond()], api_key)
-            .await
+        self.query_opt(&sql, params![tenant.0, &id.to_string(), now.as_microsecond()], api_key).await
     }
 }

@@ -53,16 +53,12 @@ enum Backend {
 impl Store {
     /// Opens a SQLite file, making it where there is none.
     pub fn open_sqlite(path: &Path) -> Result<Self> {
-        Ok(Self {
-            backend: Backend::Sqlite(Sqlite::open(path)?),
-        })
+        Ok(Self { backend: Backend::Sqlite(Sqlite::open(path)?) })
     }
 
     /// Prepares connections to PostgreSQL; nothing is sent before the first use.
     pub fn open_postgres(url: &str) -> Result<Self> {
-        Ok(Self {
-            backend: Backend::Postgres(Postgres::open(url)?),
-        })
+        Ok(Self { backend: Backend::Postgres(Postgres::open(url)?) })
     }
 
     /// Which database it is.
@@ -93,10 +89,6 @@ impl Store {
 
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<()> {
-        self.read()
-            .await?
-            .query_one("SELECT CAST(1 AS BIGINT)", &[], |row| row.int(0))
-            .await
-            .map(drop)
+        self.read().await?.query_one("SELECT CAST(1 AS BIGINT)", &[], |row| row.int(0)).await.map(drop)
     }
 }

@@ -40,11 +40,7 @@ impl Store {
                 Dialect::Postgres => postgres,
             })
             .await?;
-            tx.execute(
-                "INSERT INTO schema_migrations (number, name) VALUES ($1, $2)",
-                params![*number, *name],
-            )
-            .await?;
+            tx.execute("INSERT INTO schema_migrations (number, name) VALUES ($1, $2)", params![*number, *name]).await?;
             run.push(*name);
         }
         tx.commit().await?;
@@ -69,9 +65,6 @@ impl Store {
 
 impl crate::Connection {
     async fn schema_version(&mut self) -> Result<i64> {
-        self.query_one("SELECT coalesce(max(number), 0) FROM schema_migrations", &[], |row| {
-            row.int(0)
-        })
-        .await
+        self.query_one("SELECT coalesce(max(number), 0) FROM schema_migrations", &[], |row| row.int(0)).await
     }
 }

@@ -8,9 +8,7 @@ impl Transaction {
     /// Keeps the outcomes of the chunk that begins at this cursor.
     pub async fn insert_outcomes(&mut self, of: JobRef, cursor: u64, data: &[u8]) -> Result<()> {
         let sql = "INSERT INTO job_outcomes (tenant, job_id, cursor, data) VALUES ($1, $2, $3, $4)";
-        self.execute(sql, params![of.tenant.0, &of.id.to_string(), cursor as i64, data])
-            .await
-            .map(drop)
+        self.execute(sql, params![of.tenant.0, &of.id.to_string(), cursor as i64, data]).await.map(drop)
     }
 }
 
@@ -20,9 +18,7 @@ impl Connection {
         let sql = "SELECT cursor, data FROM job_outcomes WHERE tenant = $1 AND job_id = $2 AND cursor >= $3
                    ORDER BY cursor LIMIT 1";
         let id = of.id.to_string();
-        self.query_opt(sql, params![of.tenant.0, &id, cursor as i64], |row| {
-            Ok((row.int(0)? as u64, row.bytes(1)?))
-        })
-        .await
+        self.query_opt(sql, params![of.tenant.0, &id, cursor as i64], |row| Ok((row.int(0)? as u64, row.bytes(1)?)))
+            .await
     }
 }

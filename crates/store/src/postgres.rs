@@ -22,20 +22,14 @@ impl Postgres {
         let config: tokio_postgres::Config = url
             .parse()
             .map_err(|_| StoreError::Address("write postgres://user:password@host:port/database".to_owned()))?;
-        let recycling = ManagerConfig {
-            recycling_method: RecyclingMethod::Fast,
-        };
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(config, NoTls, recycling);
         let pool = Pool::builder(manager).max_size(CONNECTIONS).build();
-        Ok(Self {
-            pool: pool.map_err(|error| StoreError::Address(error.to_string()))?,
-        })
+        Ok(Self { pool: pool.map_err(|error| StoreError::Address(error.to_string()))? })
     }
 
     pub(crate) async fn connection(&self) -> Result<Connection> {
-        Ok(Connection {
-            inner: Inner::Postgres(Handle(Some(self.pool.get().await?))),
-        })
+        Ok(Connection { inner: Inner::Postgres(Handle(Some(self.pool.get().await?))) })
     }
 
     pub(crate) async fn begin(&self) -> Result<Transaction> {
@@ -87,15 +81,8 @@ impl Handle {
 }
 
 fn all<'a>(params: &'a [Param<'a>], rows: Option<&'a Rows>) -> Vec<&'a (dyn ToSql + Sync)> {
-    let columns = rows
-        .into_iter()
-        .flat_map(|rows| &rows.columns)
-        .map(|(_, column)| column as &(dyn ToSql + Sync));
-    params
-        .iter()
-        .map(|param| param as &(dyn ToSql + Sync))
-        .chain(columns)
-        .collect()
+    let columns = rows.into_iter().flat_map(|rows| &rows.columns).map(|(_, column)| column as &(dyn ToSql + Sync));
+    params.iter().map(|param| param as &(dyn ToSql + Sync)).chain(columns).collect()
 }
 
 impl ToSql for Param<'_> {
@@ -124,11 +111,7 @@ impl ToSql for Column {
             Self::Bool(values) => values.to_sql(kind, out),
             Self::Text(values) => values.to_sql(kind, out),
             Self::OptText(values) => values.to_sql(kind, out),
-            Self::Json(values) => values
-                .iter()
-                .map(|text| JsonText(text))
-                .collect::<Vec<_>>()
-                .to_sql(kind, out),
+            Self::Json(values) => values.iter().map(|text| JsonText(text)).collect::<Vec<_>>().to_sql(kind, out),
         }
     }
 
@@ -165,11 +148,7 @@ pub(crate) struct TextOrJson<'a>(pub(crate) &'a str);
 
 impl<'a> FromSql<'a> for TextOrJson<'a> {
     fn from_sql(kind: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
-        let raw = if *kind == Type::JSONB {
-            raw.get(1..).unwrap_or_default()
-        } else {
-            raw
-        };
+        let raw = if *kind == Type::JSONB { raw.get(1..).unwrap_or_default() } else { raw };
         Ok(Self(std::str::from_utf8(raw)?))
     }
 

@@ -82,14 +82,10 @@ impl Rows {
 
     /// The statement over the whole set; the set's parameters begin at `$first`.
     pub(crate) fn expand(&self, sql: &str, first: usize, dialect: Dialect) -> String {
-        let columns = self
-            .columns
-            .iter()
-            .enumerate()
-            .map(|(i, (name, column))| match dialect {
-                Dialect::Sqlite => format!("value ->> {i} AS {name}"),
-                Dialect::Postgres => format!("unnest(${}::{}[]) AS {name}", first + i, column.sql_type()),
-            });
+        let columns = self.columns.iter().enumerate().map(|(i, (name, column))| match dialect {
+            Dialect::Sqlite => format!("value ->> {i} AS {name}"),
+            Dialect::Postgres => format!("unnest(${}::{}[]) AS {name}", first + i, column.sql_type()),
+        });
         let columns = columns.collect::<Vec<_>>().join(", ");
         let source = match dialect {
             Dialect::Sqlite => format!("(SELECT {columns} FROM json_each(${first}))"),
@@ -111,14 +107,8 @@ impl Rows {
         let mut expanded = parts.next().unwrap_or_default().to_owned();
         for part in parts {
             let is_reference = !expanded.ends_with(|c: char| c.is_alphanumeric() || c == '_');
-            let name = &part[..part
-                .find(|c: char| !c.is_alphanumeric() && c != '_')
-                .unwrap_or(part.len())];
-            match self
-                .columns
-                .iter()
-                .position(|(column, _)| is_reference && *column == name)
-            {
+            let name = &part[..part.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(part.len())];
+            match self.columns.iter().position(|(column, _)| is_reference && *column == name) {
                 Some(i) => {
                     expanded.push_str(&format!("${}", first + i));
                     expanded.push_str(&part[name.len()..]);
@@ -189,24 +179,16 @@ mod tests {
 
     #[test]
     fn a_statement_is_written_once_for_both_databases() {
-        let rows = Rows::new()
-            .int("id", vec![1])
-            .opt_text("email", vec![Some("a\"b".into())]);
+        let rows = Rows::new().int("id", vec![1]).opt_text("email", vec![Some("a\"b".into())]);
         let sql = "UPDATE users SET email = r.email FROM {rows} AS r WHERE users.tenant = $1 AND users.id = r.id";
         assert_eq!(
             rows.expand(sql, 2, Dialect::Postgres),
             "UPDATE users SET email = r.email FROM (SELECT unnest($2::bigint[]) AS id, unnest($3::text[]) AS email) AS r \
              WHERE users.tenant = $1 AND users.id = r.id"
         );
-        assert_eq!(
-            rows.expand_row(sql, 2),
-            "UPDATE users SET email = $3  WHERE users.tenant = $1 AND users.id = $2"
-        );
+        assert_eq!(rows.expand_row(sql, 2), "UPDATE users SET email = $3  WHERE users.tenant = $1 AND users.id = $2");
         let sql = "INSERT INTO users (tenant, id) SELECT $1, r.id FROM {rows} AS r ON CONFLICT DO NOTHING";
-        assert_eq!(
-            rows.expand_row(sql, 2),
-            "INSERT INTO users (tenant, id) VALUES ( $1, $2 ) ON CONFLICT DO NOTHING"
-        );
+        assert_eq!(rows.expand_row(sql, 2), "INSERT INTO users (tenant, id) VALUES ( $1, $2 ) ON CONFLICT DO NOTHING");
         assert_eq!(rows.to_json(), r#"[[1,"a\"b"]]"#);
     }
 }

@@ -45,10 +45,7 @@ impl Sqlite {
              PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;",
         )?;
         writer.set_prepared_statement_cache_capacity(128);
-        let readers = Readers {
-            path: path.to_owned(),
-            idle: Mutex::default(),
-        };
+        let readers = Readers { path: path.to_owned(), idle: Mutex::default() };
         Ok(Self {
             writer: Arc::new(tokio::sync::Mutex::new(writer)),
             readers: Arc::new(readers),
@@ -57,34 +54,21 @@ impl Sqlite {
     }
 
     pub(crate) async fn reader(&self) -> Result<Connection> {
-        let permit = self
-            .permits
-            .clone()
-            .acquire_owned()
-            .await
-            .expect("the semaphore is never closed");
+        let permit = self.permits.clone().acquire_owned().await.expect("the semaphore is never closed");
         let idle = self.readers.idle.lock().expect("no one panics with the lock").pop();
         let connection = match idle {
             Some(connection) => connection,
             None => self.readers.open()?,
         };
-        let handle = Handle::Reader {
-            connection: Some(connection),
-            pool: self.readers.clone(),
-            _permit: permit,
-        };
-        Ok(Connection {
-            inner: Inner::Sqlite(handle),
-        })
+        let handle = Handle::Reader { connection: Some(connection), pool: self.readers.clone(), _permit: permit };
+        Ok(Connection { inner: Inner::Sqlite(handle) })
     }
 
     pub(crate) async fn begin(&self) -> Result<Transaction> {
         // Tokio's mutex is first come, first served: jobs and single edits take turns, commit by commit.
         let mut handle = Handle::Writer(self.writer.clone().lock_owned().await);
         handle.batch("BEGIN IMMEDIATE")?;
-        Ok(Transaction::new(Connection {
-            inner: Inner::Sqlite(handle),
-        }))
+        Ok(Transaction::new(Connection { inner: Inner::Sqlite(handle) }))
     }
 }
 
@@ -108,20 +92,13 @@ fn wait(attempt: i32) -> bool {
 #[derive(Debug)]
 pub(crate) enum Handle {
     Writer(OwnedMutexGuard<rusqlite::Connection>),
-    Reader {
-        connection: Option<rusqlite::Connection>,
-        pool: Arc<Readers>,
-        _permit: OwnedSemaphorePermit,
-    },
+    Reader { connection: Option<rusqlite::Connection>, pool: Arc<Readers>, _permit: OwnedSemaphorePermit },
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
         if let Self::Reader { connection, pool, .. } = self {
-            pool.idle
-                .lock()
-                .expect("no one panics with the lock")
-                .extend(connection.take());
+            pool.idle.lock().expect("no one panics with the lock").extend(connection.take());
         }
     }
 }

@@ -22,29 +22,12 @@ pub async fn database_urls() -> Vec<Option<String>> {
 
 async fn create_database(server: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    let name = format!(
-        "muster_{}_{}",
-        std::process::id(),
-        COUNT.fetch_add(1, Ordering::Relaxed)
-    );
-    let mut admin = Store::open_postgres(server)
-        .expect("the address is valid")
-        .read()
-        .await
-        .expect("it answers");
+    let name = format!("muster_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let mut admin = Store::open_postgres(server).expect("the address is valid").read().await.expect("it answers");
     // Two databases cannot be copied from the template at once.
-    admin
-        .batch("SELECT pg_advisory_lock(5280311)")
-        .await
-        .expect("it can be locked");
-    admin
-        .batch(&format!("CREATE DATABASE {name}"))
-        .await
-        .expect("tests may make databases");
-    admin
-        .batch("SELECT pg_advisory_unlock(5280311)")
-        .await
-        .expect("it can be unlocked");
+    admin.batch("SELECT pg_advisory_lock(5280311)").await.expect("it can be locked");
+    admin.batch(&format!("CREATE DATABASE {name}")).await.expect("tests may make databases");
+    admin.batch("SELECT pg_advisory_unlock(5280311)").await.expect("it can be unlocked");
     let (base, rest) = server.rsplit_once('/').expect("the address names a database");
     let options = rest.find('?').map_or("", |at| &rest[at..]);
     format!("{base}/{name}{options}")
@@ -61,10 +44,7 @@ pub fn open(url: Option<&str>, folder: &Path) -> Store {
 /// A connection's raw SQL, for looking at what no function shows.
 pub async fn strings(store: &Store, sql: &str) -> Vec<String> {
     let mut connection = store.read().await.expect("the database answers");
-    connection
-        .query(sql, &[], |row| row.string(0))
-        .await
-        .expect("the statement is right")
+    connection.query(sql, &[], |row| row.string(0)).await.expect("the statement is right")
 }
 
 /// Runs statements that no function offers, such as letting a lease expire.

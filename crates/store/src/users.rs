@@ -99,15 +99,12 @@ impl Connection {
         fields: &FieldSet,
         lock: &str,
     ) -> Result<Vec<LoadedUser>> {
-        let rows = Rows::new()
-            .int("id", ids.iter().map(|id| id.0).collect())
-            .int("position", positions(ids.len()));
+        let rows = Rows::new().int("id", ids.iter().map(|id| id.0).collect()).int("position", positions(ids.len()));
         let join = self.dialect().join();
         let sql = format!(
             "SELECT r.position, {COLUMNS} FROM {{rows}} AS r {join} users AS u ON u.tenant = $1 AND u.id = r.id {lock}"
         );
-        self.query_rows(&sql, params![tenant.0], &rows, |row| loaded(row, fields))
-            .await
+        self.query_rows(&sql, params![tenant.0], &rows, |row| loaded(row, fields)).await
     }
 
     /// The live users who carry these keys, in no particular order.
@@ -123,8 +120,7 @@ impl Connection {
              {join} user_keys AS k ON k.tenant = $1 AND k.field = r.field AND k.key = r.key
              {join} users AS u ON u.tenant = $1 AND u.id = k.user_id"
         );
-        self.query_rows(&sql, params![tenant.0], &key_rows(keys), |row| loaded(row, fields))
-            .await
+        self.query_rows(&sql, params![tenant.0], &key_rows(keys), |row| loaded(row, fields)).await
     }
 
     /// Who carries these keys: positions in the list, and ids.
@@ -135,32 +131,22 @@ impl Connection {
              {join} user_keys AS k ON k.tenant = $1 AND k.field = r.field AND k.key = r.key"
         );
         let rows = key_rows(keys);
-        self.query_rows(&sql, params![tenant.0], &rows, |row| {
-            Ok((row.int(0)? as usize, UserId(row.int(1)?)))
-        })
-        .await
+        self.query_rows(&sql, params![tenant.0], &rows, |row| Ok((row.int(0)? as usize, UserId(row.int(1)?)))).await
     }
 
     /// Which of these ids are live users: positions in the list.
     pub async fn find_live_users(&mut self, tenant: Tenant, ids: &[UserId]) -> Result<Vec<usize>> {
-        let rows = Rows::new()
-            .int("id", ids.iter().map(|id| id.0).collect())
-            .int("position", positions(ids.len()));
+        let rows = Rows::new().int("id", ids.iter().map(|id| id.0).collect()).int("position", positions(ids.len()));
         let join = self.dialect().join();
         let sql = format!(
             "SELECT r.position FROM {{rows}} AS r {join} users AS u ON u.tenant = $1 AND u.id = r.id AND NOT u.deleted"
         );
-        self.query_rows(&sql, params![tenant.0], &rows, |row| Ok(row.int(0)? as usize))
-            .await
+        self.query_rows(&sql, params![tenant.0], &rows, |row| Ok(row.int(0)? as usize)).await
     }
 
     /// One user, deleted or not.
     pub async fn get_user(&mut self, tenant: Tenant, id: UserId, fields: &FieldSet) -> Result<Option<User>> {
-        Ok(self
-            .load_users(tenant, &[id], fields)
-            .await?
-            .pop()
-            .map(|loaded| loaded.user))
+        Ok(self.load_users(tenant, &[id], fields).await?.pop().map(|loaded| loaded.user))
     }
 
     /// Live users in order of id, after one id.
@@ -174,18 +160,12 @@ impl Connection {
         let sql = format!(
             "SELECT {COLUMNS} FROM users AS u WHERE u.tenant = $1 AND u.id > $2 AND NOT u.deleted ORDER BY u.id LIMIT $3"
         );
-        self.query(&sql, params![tenant.0, after.0, i64::from(limit)], |row| {
-            user(row, 0, fields)
-        })
-        .await
+        self.query(&sql, params![tenant.0, after.0, i64::from(limit)], |row| user(row, 0, fields)).await
     }
 }
 
 pub(crate) fn loaded(row: &Row<'_>, fields: &FieldSet) -> Result<LoadedUser> {
-    Ok(LoadedUser {
-        position: row.int(0)? as usize,
-        user: user(row, 1, fields)?,
-    })
+    Ok(LoadedUser { position: row.int(0)? as usize, user: user(row, 1, fields)? })
 }
 
 fn key_rows(keys: &[UserKey]) -> Rows {
@@ -215,12 +195,7 @@ impl Transaction {
         let count = new_users as i64;
         let sql = "UPDATE counters SET next_user = next_user + $2, next_commit = next_commit + 1 WHERE tenant = $1
                    RETURNING next_user - $2, next_commit - 1";
-        let read = |row: &Row<'_>| {
-            Ok(Reserved {
-                first_user: row.int(0)?,
-                commit: row.int(1)?,
-            })
-        };
+        let read = |row: &Row<'_>| Ok(Reserved { first_user: row.int(0)?, commit: row.int(1)? });
         self.query_one(sql, params![tenant.0, count], read).await
     }
 
@@ -242,9 +217,7 @@ impl Transaction {
     pub async fn release_keys(&mut self, tenant: Tenant, claims: &BTreeMap<UserKey, UserId>) -> Result<()> {
         let sql = "DELETE FROM user_keys WHERE tenant = $1 AND (field, key, user_id) IN
                    (SELECT r.field, r.key, r.user_id FROM {rows} AS r)";
-        self.execute_rows(sql, params![tenant.0], &claim_rows(claims))
-            .await
-            .map(drop)
+        self.execute_rows(sql, params![tenant.0], &claim_rows(claims)).await.map(drop)
     }
 
     /// Adds users.
@@ -289,8 +262,5 @@ fn user_rows(mut users: Vec<UserRow>) -> Rows {
         .int("updated_at", users.iter().map(|user| user.updated_at).collect())
         .int("created_at", users.iter().map(|user| user.created_at).collect())
         .int("planned", users.iter().map(|user| user.planned).collect())
-        .json(
-            "field_values",
-            users.into_iter().map(|user| user.field_values).collect(),
-        )
+        .json("field_values", users.into_iter().map(|user| user.field_values).collect())
 }

@@ -30,10 +30,7 @@ impl Connection {
     ) -> Result<Vec<LoadedUser>> {
         let sql =
             format!("SELECT u.id, {COLUMNS} FROM users AS u WHERE u.tenant = $1 AND u.id > $2 ORDER BY u.id LIMIT $3");
-        self.query(&sql, params![tenant.0, after.0, i64::from(limit)], |row| {
-            loaded(row, fields)
-        })
-        .await
+        self.query(&sql, params![tenant.0, after.0, i64::from(limit)], |row| loaded(row, fields)).await
     }
 
     /// Change sets in order of user and version, after one of them.
@@ -48,11 +45,7 @@ impl Connection {
                    WHERE tenant = $1 AND (user_id, version) > ($2, $3) ORDER BY user_id, version LIMIT $4";
         self.query(sql, params![tenant.0, after.0.0, after.1, i64::from(limit)], |row| {
             let changes = changes_from_stored(row.text(2)?, fields)?;
-            Ok(Link {
-                user: UserId(row.int(0)?),
-                version: row.int(1)?,
-                changes,
-            })
+            Ok(Link { user: UserId(row.int(0)?), version: row.int(1)?, changes })
         })
         .await
     }
@@ -60,7 +53,6 @@ impl Connection {
     /// How many keys of this kind the community's live users hold.
     pub async fn count_user_keys(&mut self, tenant: Tenant, field: i64) -> Result<u64> {
         let sql = "SELECT count(*) FROM user_keys WHERE tenant = $1 AND field = $2";
-        self.query_one(sql, params![tenant.0, field], |row| Ok(row.int(0)? as u64))
-            .await
+        self.query_one(sql, params![tenant.0, field], |row| Ok(row.int(0)? as u64)).await
     }
 }

@@ -61,11 +61,7 @@ enum Decoder<R: BufRead> {
 
 impl<R: BufRead> Expanded<R> {
     pub fn new(source: R, compression: Option<Compression>, limits: Limits) -> Self {
-        let tap = Tap {
-            source,
-            bytes_read: 0,
-            error: None,
-        };
+        let tap = Tap { source, bytes_read: 0, error: None };
         let decoder = match compression {
             None => Decoder::Plain(tap),
             Some(Compression::Gzip) => Decoder::Gzip(Box::new(MultiGzDecoder::new(tap))),
@@ -74,11 +70,7 @@ impl<R: BufRead> Expanded<R> {
                 Err((tap, error)) => Decoder::Absent(tap, Some(error)),
             },
         };
-        Self {
-            decoder,
-            limits,
-            expanded_bytes: 0,
-        }
+        Self { decoder, limits, expanded_bytes: 0 }
     }
 
     /// The next bytes; 0 at the end. After an [`ReadError::Io`] reading can be tried again, after a fault it cannot.
@@ -135,12 +127,7 @@ impl<R: BufRead> Expanded<R> {
         let Some(compression) = self.compression() else {
             return Ok(());
         };
-        let Limits {
-            expanded_bytes: most,
-            ratio,
-            ratio_after_bytes,
-            ..
-        } = self.limits;
+        let Limits { expanded_bytes: most, ratio, ratio_after_bytes, .. } = self.limits;
         let expanded = self.expanded_bytes;
         if expanded > most {
             let detail = format!("The {compression} file expands to more than {most} bytes.");
@@ -158,19 +145,13 @@ impl<R: BufRead> Expanded<R> {
         if let Some(error) = self.tap_mut().error.take() {
             return ReadError::Io(error);
         }
-        let name = self
-            .compression()
-            .map_or_else(String::new, |compression| compression.to_string());
+        let name = self.compression().map_or_else(String::new, |compression| compression.to_string());
         // zstd names this case in words only.
         if error.to_string().contains("too much memory") {
             let detail = "The zstd file needs more than 128 MiB of memory to expand; compress it without --long.";
             return Error::new(Code::ArchiveTooLarge, detail).into();
         }
-        let what = if error.kind() == ErrorKind::UnexpectedEof {
-            "cut off"
-        } else {
-            "damaged"
-        };
+        let what = if error.kind() == ErrorKind::UnexpectedEof { "cut off" } else { "damaged" };
         Error::new(Code::CorruptArchive, format!("The {name} file is {what}.")).into()
     }
 }

@@ -159,10 +159,7 @@ impl Parser {
 
     pub fn unclosed_quote(&self) -> Error {
         let line = self.record.line;
-        Error::new(
-            Code::UnclosedQuote,
-            format!("A quote in the record that begins on line {line} is never closed."),
-        )
+        Error::new(Code::UnclosedQuote, format!("A quote in the record that begins on line {line} is never closed."))
     }
 
     fn begin_record(&mut self) {
@@ -178,11 +175,7 @@ impl Parser {
     }
 
     fn begin_cell(&mut self) {
-        self.room = if self.record.cells < self.limits.columns {
-            self.limits.cell_bytes
-        } else {
-            0
-        };
+        self.room = if self.record.cells < self.limits.columns { self.limits.cell_bytes } else { 0 };
         self.cut = false;
     }
 

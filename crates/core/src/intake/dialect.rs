@@ -9,10 +9,7 @@ const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 const SIGNATURES: &[(&[u8], &str)] = &[
     (b"PK\x03\x04", "an XLSX workbook or another ZIP archive"),
     (b"PK\x05\x06", "an empty ZIP archive"),
-    (
-        b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1",
-        "an XLS workbook or another old Office document",
-    ),
+    (b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", "an XLS workbook or another old Office document"),
     (b"%PDF-", "a PDF document"),
     (b"{\\rtf", "an RTF document"),
     (b"\x89PNG\r\n\x1A\n", "a PNG image"),
@@ -32,10 +29,7 @@ const SIGNATURES: &[(&[u8], &str)] = &[
 
 /// Refuses what is no text.
 pub(super) fn refuse_binary(head: &[u8]) -> Result<(), Error> {
-    let known = SIGNATURES
-        .iter()
-        .find(|(signature, _)| head.starts_with(signature))
-        .map(|(_, what)| *what);
+    let known = SIGNATURES.iter().find(|(signature, _)| head.starts_with(signature)).map(|(_, what)| *what);
     // Three letters and a digit alone could be the name of a column.
     let bzip2 =
         || (head.starts_with(b"BZh") && head.get(4..10) == Some(b"1AY&SY")).then_some("a file compressed with bzip2");
@@ -45,10 +39,7 @@ pub(super) fn refuse_binary(head: &[u8]) -> Result<(), Error> {
 /// Refuses text that is in another format.
 pub(super) fn refuse_markup(text: &[u8]) -> Result<(), Error> {
     let text = text.trim_ascii_start();
-    let begins = |word: &str| {
-        text.get(..word.len())
-            .is_some_and(|begin| begin.eq_ignore_ascii_case(word.as_bytes()))
-    };
+    let begins = |word: &str| text.get(..word.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(word.as_bytes()));
     if ["<!doctype html", "<html"].into_iter().any(begins) {
         return Err(unsupported("an HTML page"));
     }
@@ -66,20 +57,14 @@ pub(super) fn refuse_markup(text: &[u8]) -> Result<(), Error> {
 }
 
 fn unsupported(what: &str) -> Error {
-    Error::new(
-        Code::UnsupportedFormat,
-        format!("The file looks like {what}. Send CSV or TSV, plain or compressed."),
-    )
+    Error::new(Code::UnsupportedFormat, format!("The file looks like {what}. Send CSV or TSV, plain or compressed."))
 }
 
 /// The delimiter of a first line like `sep=;`, quoted or not.
 pub(super) fn sep_line(text: &[u8]) -> Option<u8> {
     let end = memchr::memchr2(b'\n', b'\r', text).unwrap_or(text.len());
     let line = &text[..end];
-    let line = line
-        .strip_prefix(b"\"")
-        .and_then(|line| line.strip_suffix(b"\""))
-        .unwrap_or(line);
+    let line = line.strip_prefix(b"\"").and_then(|line| line.strip_suffix(b"\"")).unwrap_or(line);
     match line {
         [name @ .., delimiter] if name.eq_ignore_ascii_case(b"sep=") && is_delimiter(*delimiter) => Some(*delimiter),
         _ => None,
@@ -93,14 +78,9 @@ pub(super) fn is_delimiter(byte: u8) -> bool {
 
 /// The delimiter that occurs most often outside of quotes in the first line that is not blank.
 pub(super) fn detect_delimiter(text: &[u8]) -> u8 {
-    let begin = text
-        .iter()
-        .position(|byte| !matches!(byte, b'\n' | b'\r'))
-        .unwrap_or(text.len());
+    let begin = text.iter().position(|byte| !matches!(byte, b'\n' | b'\r')).unwrap_or(text.len());
     let text = &text[begin..];
-    let counts = count_delimiters(text, true)
-        .or_else(|| count_delimiters(text, false))
-        .unwrap_or_default();
+    let counts = count_delimiters(text, true).or_else(|| count_delimiters(text, false)).unwrap_or_default();
     // Of equal counts `max_by_key` takes the last.
     let best = counts.iter().zip(DELIMITERS).rev().max_by_key(|(count, _)| **count);
     best.map_or(b',', |(_, delimiter)| delimiter)

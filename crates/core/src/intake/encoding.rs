@@ -64,10 +64,7 @@ impl FromStr for Encoding {
     /// Any name that the web knows for one of our encodings (`utf8`, `cp1252`, `latin1` …), in any case.
     fn from_str(name: &str) -> Result<Self, UnknownEncoding> {
         // Browsers read ASCII as Windows-1252. A file that says ASCII and is not would then be garbled in silence.
-        if ["ascii", "us-ascii"]
-            .iter()
-            .any(|ascii| name.trim().eq_ignore_ascii_case(ascii))
-        {
+        if ["ascii", "us-ascii"].iter().any(|ascii| name.trim().eq_ignore_ascii_case(ascii)) {
             return Ok(Self::Utf8);
         }
         let found = encoding_rs::Encoding::for_label(name.as_bytes()).ok_or(UnknownEncoding)?;
@@ -101,12 +98,7 @@ const CONTINUATION: (u8, u8) = (0x80, 0xBF);
 
 impl Guess {
     pub fn new() -> Self {
-        Self {
-            multibyte: false,
-            invalid: false,
-            missing: 0,
-            next: CONTINUATION,
-        }
+        Self { multibyte: false, invalid: false, missing: 0, next: CONTINUATION }
     }
 
     pub fn push(&mut self, mut bytes: &[u8]) {
@@ -129,11 +121,7 @@ impl Guess {
 
     /// The answer for what was pushed.
     pub fn encoding(&self) -> Encoding {
-        if !self.multibyte && (self.invalid || self.missing > 0) {
-            Encoding::Windows1252
-        } else {
-            Encoding::Utf8
-        }
+        if !self.multibyte && (self.invalid || self.missing > 0) { Encoding::Windows1252 } else { Encoding::Utf8 }
     }
 
     /// The table of well-formed sequences in the Unicode standard (3-7).
@@ -238,11 +226,7 @@ fn decode_windows_1252(mut raw: &[u8], text: &mut Vec<u8>) {
         let Some((&byte, rest)) = rest.split_first() else {
             return;
         };
-        let unit = if byte < 0xA0 {
-            WINDOWS_1252[usize::from(byte - 0x80)]
-        } else {
-            u16::from(byte)
-        };
+        let unit = if byte < 0xA0 { WINDOWS_1252[usize::from(byte - 0x80)] } else { u16::from(byte) };
         match char::from_u32(unit.into()) {
             Some(c) if c != '\0' => text.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
             _ => text.push(INVALID),

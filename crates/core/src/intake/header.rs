@@ -6,9 +6,8 @@ use crate::job::{JobOptions, MatchBy, UnknownColumns};
 use std::collections::HashMap;
 
 /// The columns that our own results add. They are passed over, so that a results file can be sent back as it is.
-pub const RESULT_COLUMNS: &[&str] = &[
-    "_line", "_record", "_status", "_code", "_column", "_message", "_user_id", "_changes", "_escaped",
-];
+pub const RESULT_COLUMNS: &[&str] =
+    &["_line", "_record", "_status", "_code", "_column", "_message", "_user_id", "_changes", "_escaped"];
 
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,112 +56,103 @@ enum Target {
 pub fn map_header(header: &[String], fields: &FieldSet, options: &JobOptions) -> Result<Columns, Error> {
     let match_by = options.match_by.unwrap_or_default();
     let names: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
-    let mut faults = Vec::new();
-    let mut fault = |column: &str, code, message: String| {
-        faults.push(Fault {
-            column: Some(column.to_owned()),
-            pointer: None,
-            code,
-            message,
-        });
-    };
-
-    let mapping: HashMap<String, Option<&str>> = options
-        .mapping
+    let mut faults = Faults(Vec::new());
+    let mapping = mapping(&names, options, &mut faults);
+    let targets: Vec<Target> = names
         .iter()
-        .flatten()
-        .map(|(column, field)| (normalize_name(column), field.as_deref()))
+        .enumerate()
+        .map(|(index, name)| {
+            let target = match mapping.get(&normalize_name(name)) {
+                Some(None) => Ok(Target::Ignored),
+                Some(Some(field)) => resolve(field, match_by, fields),
+                None if RESULT_COLUMNS.contains(&name.as_str()) => Ok(Target::Ignored),
+                None => resolve(name, match_by, fields),
+            };
+            target.unwrap_or_else(|(code, message)| {
+                let ignored = code == Code::UnknownColumn && options.unknown_columns == Some(UnknownColumns::Ignore);
+                let nameless = name.is_empty() && code == Code::UnknownColumn;
+                let message = if nameless { format!("column {} has no name", index + 1) } else { message };
+                if !ignored {
+                    faults.add(name, code, message);
+                }
+                Target::Ignored
+            })
+        })
         .collect();
-    for column in mapping.keys() {
-        if !names.iter().any(|name| normalize_name(name) == *column) {
-            fault(
-                column,
-                Code::UnknownColumn,
-                format!(
-                    "mapping names a column \"{}\" that the file does not have",
-                    excerpt(column)
-                ),
-            );
-        }
-    }
-
-    let mut targets = Vec::with_capacity(names.len());
-    let mut seen: HashMap<Target, &str> = HashMap::new();
-    for (index, name) in names.iter().enumerate() {
-        let target = match mapping.get(&normalize_name(name)) {
-            Some(None) => Ok(Target::Ignored),
-            Some(Some(field)) => resolve(field, match_by, fields),
-            None if RESULT_COLUMNS.contains(&name.as_str()) => Ok(Target::Ignored),
-            None => resolve(name, match_by, fields),
-        };
-        let target = match target {
-            Ok(target) => target,
-            Err((Code::UnknownColumn, _)) if options.unknown_columns == Some(UnknownColumns::Ignore) => Target::Ignored,
-            Err((Code::UnknownColumn, _)) if name.is_empty() => {
-                fault(name, Code::UnknownColumn, format!("column {} has no name", index + 1));
-                Target::Ignored
-            }
-            Err((code, message)) => {
-                fault(name, code, message);
-                Target::Ignored
-            }
-        };
-        if target != Target::Ignored
-            && let Some(first) = seen.insert(target, name)
-        {
-            fault(
-                name,
-                Code::DuplicateColumn,
-                format!(
-                    "the columns \"{}\" and \"{}\" mean the same",
-                    excerpt(first),
-                    excerpt(name)
-                ),
-            );
-        }
-        targets.push(target);
-    }
-    for (target, name) in &seen {
-        if let Target::Operator(number) = target
-            && !seen.contains_key(&Target::Field(*number))
-        {
-            let message = format!(
-                "\"{}\" holds operators, and no column holds the values for them",
-                excerpt(name)
-            );
-            fault(name, Code::OperatorNotAllowed, message);
-        }
-    }
-    if !seen.contains_key(&Target::Key) {
-        let name = match_by.as_str();
-        fault(
-            name,
-            Code::MissingKeyColumn,
-            format!("no column is called \"{name}\", which names the user"),
-        );
-    }
-    refuse(faults)?;
+    check_targets(&names, &targets, match_by, &mut faults);
+    faults.refuse()?;
 
     let operator_of = |number| targets.iter().position(|target| *target == Target::Operator(number));
     let roles = targets.iter().map(|target| match target {
         Target::Key => Role::Key,
-        Target::Field(number) => Role::Field {
-            number: *number,
-            operator: operator_of(*number),
-        },
+        Target::Field(number) => Role::Field { number: *number, operator: operator_of(*number) },
         Target::Operator(_) => Role::Operator,
         Target::Ignored => Role::Ignored,
     });
-    let key = targets
-        .iter()
-        .position(|target| *target == Target::Key)
-        .unwrap_or_default();
-    Ok(Columns {
-        roles: roles.collect(),
-        names,
-        key,
-        match_by,
-    })
+    let key = targets.iter().position(|target| *target == Target::Key).unwrap_or_default();
+    Ok(Columns { roles: roles.collect(), names, key, match_by })
+}
+
+/// The option `mapping` by the form in which names are compared. A column that the file does not have is a fault.
+fn mapping<'a>(names: &[String], options: &'a JobOptions, faults: &mut Faults) -> HashMap<String, Option<&'a str>> {
+    let given: Vec<_> = options.mapping.iter().flatten().collect();
+    for (column, _) in &given {
+        if !names.iter().any(|name| normalize_name(name) == normalize_name(column)) {
+            let message = format!("mapping names a column \"{}\" that the file does not have", excerpt(column));
+            faults.add(column, Code::UnknownColumn, message);
+        }
+    }
+    given.into_iter().map(|(column, field)| (normalize_name(column), field.as_deref())).collect()
+}
+
+/// What must hold between columns: none means the same as another, operators have values beside them, and one is the key.
+fn check_targets(names: &[String], targets: &[Target], match_by: MatchBy, faults: &mut Faults) {
+    let mut seen: HashMap<Target, &str> = HashMap::new();
+    for (name, target) in names.iter().zip(targets).filter(|(_, target)| **target != Target::Ignored) {
+        if let Some(first) = seen.insert(*target, name) {
+            let message = format!("the columns \"{}\" and \"{}\" mean the same", excerpt(first), excerpt(name));
+            faults.add(name, Code::DuplicateColumn, message);
+        }
+    }
+    for (name, target) in names.iter().zip(targets) {
+        if let Target::Operator(number) = target
+            && !seen.contains_key(&Target::Field(*number))
+        {
+            let message = format!("\"{}\" holds operators, and no column holds the values for them", excerpt(name));
+            faults.add(name, Code::OperatorNotAllowed, message);
+        }
+    }
+    if !seen.contains_key(&Target::Key) {
+        let name = match_by.as_str();
+        faults.add(name, Code::MissingKeyColumn, format!("no column is called \"{name}\", which names the user"));
+    }
+}
+
+/// Everything that is wrong with a header.
+struct Faults(Vec<Fault>);
+
+impl Faults {
+    fn add(&mut self, column: &str, code: Code, message: String) {
+        self.0.push(Fault { column: Some(column.to_owned()), pointer: None, code, message });
+    }
+
+    fn refuse(self) -> Result<(), Error> {
+        let rank = |code| match code {
+            Code::MissingKeyColumn => 0,
+            Code::DuplicateColumn => 1,
+            Code::UnknownColumn => 2,
+            Code::OperatorNotAllowed => 3,
+            _ => 4,
+        };
+        let mut faults = self.0;
+        faults.sort_by_key(|fault| rank(fault.code));
+        let Some(first) = faults.first() else { return Ok(()) };
+        let detail = match faults.len() {
+            1 => first.message.clone(),
+            n => format!("{}; and {} more, see errors", first.message, n - 1),
+        };
+        Err(Error { code: first.code, detail, errors: faults })
+    }
 }
 
 /// What a name stands for: the key, a field that it names exactly, else, with `_op` at its end, the operators of one.
@@ -208,34 +198,9 @@ fn unknown(name: &str, normal: &str, fields: &FieldSet) -> String {
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .filter(|(likeness, _)| *likeness >= 0.6);
     match nearest {
-        Some((_, field)) => format!(
-            "no field is called \"{}\"; did you mean \"{}\"?",
-            excerpt(name),
-            field.name
-        ),
+        Some((_, field)) => format!("no field is called \"{}\"; did you mean \"{}\"?", excerpt(name), field.name),
         None => format!("no field is called \"{}\"", excerpt(name)),
     }
-}
-
-fn refuse(mut faults: Vec<Fault>) -> Result<(), Error> {
-    let rank = |code| match code {
-        Code::MissingKeyColumn => 0,
-        Code::DuplicateColumn => 1,
-        Code::UnknownColumn => 2,
-        Code::OperatorNotAllowed => 3,
-        _ => 4,
-    };
-    faults.sort_by_key(|fault| rank(fault.code));
-    let Some(first) = faults.first() else { return Ok(()) };
-    let detail = match faults.len() {
-        1 => first.message.clone(),
-        n => format!("{}; and {} more, see errors", first.message, n - 1),
-    };
-    Err(Error {
-        code: first.code,
-        detail,
-        errors: faults,
-    })
 }
 
 #[cfg(test)]
@@ -246,11 +211,7 @@ mod tests {
     fn map(header: &str, options: &[(&str, &str)]) -> Result<Columns, Error> {
         let mut parsed = JobOptions::default();
         options.iter().for_each(|(name, text)| parsed.set(name, text).unwrap());
-        map_header(
-            &header.split(',').map(str::to_owned).collect::<Vec<_>>(),
-            &sample(),
-            &parsed,
-        )
+        map_header(&header.split(',').map(str::to_owned).collect::<Vec<_>>(), &sample(), &parsed)
     }
 
     fn code(header: &str, options: &[(&str, &str)]) -> Code {
@@ -259,11 +220,7 @@ mod tests {
 
     #[test]
     fn columns_are_understood_in_any_order_and_however_they_are_written() {
-        let columns = map(
-            "premium-currency_op, E-MAIL ,First Name,Premium Currency,_line,_message",
-            &[],
-        )
-        .unwrap();
+        let columns = map("premium-currency_op, E-MAIL ,First Name,Premium Currency,_line,_message", &[]).unwrap();
         let fields = sample();
         let number = |key| fields.find_by_key(key).unwrap().number;
         assert_eq!(columns.key, 1);
@@ -272,14 +229,8 @@ mod tests {
             [
                 Role::Operator,
                 Role::Key,
-                Role::Field {
-                    number: number("first_name"),
-                    operator: None
-                },
-                Role::Field {
-                    number: number("premium_currency"),
-                    operator: Some(0)
-                },
+                Role::Field { number: number("first_name"), operator: None },
+                Role::Field { number: number("premium_currency"), operator: Some(0) },
                 Role::Ignored,
                 Role::Ignored,
             ]
@@ -301,12 +252,7 @@ mod tests {
                 Code::OperatorNotAllowed
             ]
         );
-        assert!(
-            error
-                .errors
-                .iter()
-                .any(|fault| fault.message.contains("did you mean \"First Name\""))
-        );
+        assert!(error.errors.iter().any(|fault| fault.message.contains("did you mean \"First Name\"")));
         assert_eq!(code("email,colour", &[]), Code::UnknownColumn);
         assert_eq!(code("email,", &[]), Code::UnknownColumn);
         assert_eq!(code("email,points_op", &[]), Code::OperatorNotAllowed);
@@ -320,19 +266,13 @@ mod tests {
         assert!(map("email,colour,", &[("unknown_columns", "ignore")]).is_ok());
         let columns = map(
             "Mail,Score,Score op,Memo",
-            &[(
-                "mapping",
-                r#"{"Mail":"email","Score":"points","Score op":"points_op","Memo":null}"#,
-            )],
+            &[("mapping", r#"{"Mail":"email","Score":"points","Score op":"points_op","Memo":null}"#)],
         );
         let columns = columns.unwrap();
         assert_eq!(columns.key, 0);
         assert!(matches!(columns.roles[1], Role::Field { operator: Some(2), .. }));
         assert_eq!(columns.roles[3], Role::Ignored);
-        assert_eq!(
-            code("email", &[("mapping", r#"{"Nope":"points"}"#)]),
-            Code::UnknownColumn
-        );
+        assert_eq!(code("email", &[("mapping", r#"{"Nope":"points"}"#)]), Code::UnknownColumn);
         assert_eq!(map("id,email", &[("match_by", "id")]).unwrap().key, 0);
     }
 }

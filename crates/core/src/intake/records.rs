@@ -127,11 +127,7 @@ impl<R: Read> Text<R> {
     }
 
     fn chunk(&self) -> &[u8] {
-        if self.transcoder.is_identity() {
-            &self.raw[self.filled.clone()]
-        } else {
-            &self.decoded
-        }
+        if self.transcoder.is_identity() { &self.raw[self.filled.clone()] } else { &self.decoded }
     }
 
     /// Replaces the chunk by the next; `false` at the end. Where it fails, the chunk in hand is empty.
@@ -147,8 +143,7 @@ impl<R: Read> Text<R> {
         self.filled = begin..read;
         self.ended = read == 0;
         if !self.transcoder.is_identity() {
-            self.transcoder
-                .push(&self.raw[begin..read], self.ended, &mut self.decoded);
+            self.transcoder.push(&self.raw[begin..read], self.ended, &mut self.decoded);
         }
         Ok(!self.ended || !self.decoded.is_empty())
     }
@@ -212,10 +207,7 @@ impl Record {
     }
 
     /// How many cells it has in the file. More than [`Limits::columns`] are counted, but not kept.
-    #[expect(
-        clippy::len_without_is_empty,
-        reason = "a record that was read has at least one cell"
-    )]
+    #[expect(clippy::len_without_is_empty, reason = "a record that was read has at least one cell")]
     pub fn len(&self) -> usize {
         self.cells
     }
@@ -236,9 +228,7 @@ impl Record {
     /// The cells that were kept, in order.
     pub fn cells(&self) -> impl ExactSizeIterator<Item = &str> {
         let mut begin = 0;
-        self.ends
-            .iter()
-            .map(move |&end| &self.text[std::mem::replace(&mut begin, end)..end])
+        self.ends.iter().map(move |&end| &self.text[std::mem::replace(&mut begin, end)..end])
     }
 
     /// Why the record cannot be used, where it cannot. Of several defects the first in the order of [`Defect`] is named.

@@ -25,31 +25,23 @@ pub struct RowParser<'a> {
 impl<'a> RowParser<'a> {
     /// A parser for files with these columns and options.
     pub fn new(columns: &'a Columns, fields: &'a FieldSet, options: &'a JobOptions) -> Self {
-        let dates = options
-            .date_format
-            .as_deref()
-            .and_then(DateFormat::parse)
-            .unwrap_or_default();
-        Self {
-            columns,
-            fields,
-            clear_token: options.clear_token.as_deref().unwrap_or(DEFAULT_CLEAR_TOKEN),
-            dates,
-        }
+        let dates = options.date_format.as_deref().and_then(DateFormat::parse).unwrap_or_default();
+        Self { columns, fields, clear_token: options.clear_token.as_deref().unwrap_or(DEFAULT_CLEAR_TOKEN), dates }
     }
 
     /// Reads a record, or says what is wrong with it. The first fault fails the row.
     pub fn parse(&self, record: &Record) -> Result<Row, RowError> {
         if record.len() != self.columns.names.len() {
-            let message = format!(
-                "the row has {} cells, the header {}",
-                record.len(),
-                self.columns.names.len()
-            );
+            let message = format!("the row has {} cells, the header {}", record.len(), self.columns.names.len());
             return Err(RowError::row(Code::ColumnCountMismatch, message));
         }
         if let Some(defect) = record.defect() {
             return Err(self.defective(defect));
+        }
+        if let Some(column) = record.stray_quote() {
+            let message = "the cell goes on after its closing quote; a quote inside is written twice";
+            let column = self.columns.names.get(column).cloned();
+            return Err(RowError { column, ..RowError::row(Code::MalformedQuote, message) });
         }
         let key = self.key(record.text(self.columns.key))?;
         let mut edits = Vec::with_capacity(self.columns.roles.len());
@@ -59,40 +51,25 @@ impl<'a> RowParser<'a> {
                 edits.extend(Edit::from_patch(*number, index as u16, patch));
             }
         }
-        Ok(Row {
-            record: record.number(),
-            line: record.line(),
-            key,
-            edits,
-        })
+        Ok(Row { record: record.number(), line: record.line(), key, edits })
     }
 
     fn defective(&self, defect: Defect) -> RowError {
         let (code, column, message) = match defect {
             Defect::CellTooLong { column } => (Code::CellTooLong, column, "the cell is longer than 64 KiB"),
             Defect::NulCharacter { column } => (Code::NulCharacter, column, "the cell has a NUL character"),
-            Defect::InvalidEncoding { column } => (
-                Code::InvalidEncoding,
-                column,
-                "the cell has bytes that are not valid in the file's encoding",
-            ),
+            Defect::InvalidEncoding { column } => {
+                (Code::InvalidEncoding, column, "the cell has bytes that are not valid in the file's encoding")
+            }
         };
-        RowError {
-            column: self.columns.names.get(column).cloned(),
-            ..RowError::row(code, message)
-        }
+        RowError { column: self.columns.names.get(column).cloned(), ..RowError::row(code, message) }
     }
 
     fn key(&self, cell: &str) -> Result<Key, RowError> {
         let column = &self.columns.names[self.columns.key];
         let text = cell.trim();
         if text.is_empty() {
-            return Err(RowError::cell(
-                Code::MissingKey,
-                column,
-                cell,
-                "the cell that names the user is empty",
-            ));
+            return Err(RowError::cell(Code::MissingKey, column, cell, "the cell that names the user is empty"));
         }
         match self.columns.match_by {
             MatchBy::Email => Ok(Key::Email(self.email(column, text)?)),
@@ -108,12 +85,7 @@ impl<'a> RowParser<'a> {
 
     fn email(&self, column: &str, text: &str) -> Result<String, RowError> {
         let email = parse_email(text).ok_or_else(|| {
-            RowError::cell(
-                Code::InvalidEmail,
-                column,
-                text,
-                format!("\"{}\" is not an email address", excerpt(text)),
-            )
+            RowError::cell(Code::InvalidEmail, column, text, format!("\"{}\" is not an email address", excerpt(text)))
         })?;
         Ok(email.to_owned())
     }

@@ -98,12 +98,7 @@ impl Sniffer {
             raw_bytes: 0,
             compression: None,
             archive: None,
-            view: View {
-                head: Vec::new(),
-                more: false,
-                guess: Guess::new(),
-                told,
-            },
+            view: View { head: Vec::new(), more: false, guess: Guess::new(), told },
         }
     }
 
@@ -156,12 +151,7 @@ impl Sniffer {
             }
             None => detect_delimiter(&text),
         };
-        let mut reader = HeaderReader {
-            parser: Parser::new(delimiter, self.options.limits),
-            text: &text,
-            more,
-            fault,
-        };
+        let mut reader = HeaderReader { parser: Parser::new(delimiter, self.options.limits), text: &text, more, fault };
         if sep_line.is_some() {
             reader.next()?;
         }
@@ -183,11 +173,7 @@ impl Sniffer {
         self.compression = Compression::detect(&first);
         if self.compression.is_some() {
             let expanded = Expanded::new(Queue::default(), self.compression, self.options.limits);
-            self.archive = Some(Archive {
-                expanded,
-                chunk: vec![0; CHUNK_BYTES],
-                fault: None,
-            });
+            self.archive = Some(Archive { expanded, chunk: vec![0; CHUNK_BYTES], fault: None });
         }
         self.look(&first);
     }
@@ -271,11 +257,7 @@ impl Read for Queue {
 impl BufRead for Queue {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         let rest = &self.bytes[self.at..];
-        if rest.is_empty() && !self.ended {
-            Err(io::ErrorKind::WouldBlock.into())
-        } else {
-            Ok(rest)
-        }
+        if rest.is_empty() && !self.ended { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(rest) }
     }
 
     fn consume(&mut self, bytes: usize) {
@@ -307,10 +289,7 @@ impl HeaderReader<'_> {
                 return Err(Error::new(Code::MissingHeader, detail));
             }
             if !self.parser.finish()? {
-                return Err(Error::new(
-                    Code::MissingHeader,
-                    "The file has no line that names the columns.",
-                ));
+                return Err(Error::new(Code::MissingHeader, "The file has no line that names the columns."));
             }
         }
         let mut record = Record::new();
@@ -327,17 +306,11 @@ fn check_header(header: &Record, limits: Limits) -> Result<Vec<String>, Error> {
         return Err(Error::new(Code::UnsupportedFormat, detail));
     }
     if columns > limits.columns {
-        let detail = format!(
-            "The header on line {line} has {columns} columns; {} are allowed.",
-            limits.columns
-        );
+        let detail = format!("The header on line {line} has {columns} columns; {} are allowed.", limits.columns);
         return Err(Error::new(Code::TooManyColumns, detail));
     }
     if header.cells().all(|cell| cell.trim().is_empty()) {
-        return Err(Error::new(
-            Code::MissingHeader,
-            format!("Line {line} must name the columns, and is empty."),
-        ));
+        return Err(Error::new(Code::MissingHeader, format!("Line {line} must name the columns, and is empty.")));
     }
     if let Some(defect @ super::records::Defect::CellTooLong { .. }) = header.defect() {
         let column = defect.column() + 1;

@@ -3,10 +3,7 @@
 use super::*;
 
 fn with_limits(limits: Limits) -> SniffOptions {
-    SniffOptions {
-        limits,
-        ..SniffOptions::default()
-    }
+    SniffOptions { limits, ..SniffOptions::default() }
 }
 
 // Limits and defects
@@ -21,11 +18,7 @@ fn nul_character_fails_its_row() {
 
 #[test]
 fn nul_character_in_the_header_refuses_the_file() {
-    for file in [
-        utf16("a,b\n", u16::to_le_bytes),
-        utf16("a,b\n", u16::to_be_bytes),
-        b"a,\0\n".to_vec(),
-    ] {
+    for file in [utf16("a,b\n", u16::to_le_bytes), utf16("a,b\n", u16::to_be_bytes), b"a,\0\n".to_vec()] {
         let error = sniff(&file).unwrap_err();
         assert_eq!(error.code, Code::UnsupportedFormat);
         assert!(error.detail.contains("encoding=utf-16le"));
@@ -34,27 +27,13 @@ fn nul_character_in_the_header_refuses_the_file() {
 
 #[test]
 fn cell_over_the_limit_fails_its_row_and_is_cut_between_characters() {
-    let limits = Limits {
-        cell_bytes: 5,
-        ..Limits::default()
-    };
+    let limits = Limits { cell_bytes: 5, ..Limits::default() };
     let file = "a,b\n12345,ab\n1,éééé\n\"12\"\"4\",\"1\n3\n5\n\"\n1,2\n";
     let (rows, end) = read_with(file.as_bytes(), &sniff(file.as_bytes()).unwrap(), limits);
     end.unwrap();
-    let found: Vec<_> = rows
-        .iter()
-        .map(|row| (row.line, row.defect, row.cells[1].as_str()))
-        .collect();
+    let found: Vec<_> = rows.iter().map(|row| (row.line, row.defect, row.cells[1].as_str())).collect();
     let defect = Some(Defect::CellTooLong { column: 1 });
-    assert_eq!(
-        found,
-        [
-            (2, None, "ab"),
-            (3, defect, "éé"),
-            (4, defect, "1\n3\n5"),
-            (8, None, "2")
-        ]
-    );
+    assert_eq!(found, [(2, None, "ab"), (3, defect, "éé"), (4, defect, "1\n3\n5"), (8, None, "2")]);
 }
 
 #[test]
@@ -63,10 +42,7 @@ fn cell_without_end_takes_no_memory() {
     let file = io::Read::chain(&b"a,b\n1,\""[..], io::repeat(b'x').take(50 << 20)).chain(&b"\"\n1,2\n"[..]);
     let (rows, end) = read_with(file, &source, Limits::default());
     end.unwrap();
-    assert_eq!(
-        (rows[0].cells[1].len(), rows[0].defect),
-        (64 << 10, Some(Defect::CellTooLong { column: 1 }))
-    );
+    assert_eq!((rows[0].cells[1].len(), rows[0].defect), (64 << 10, Some(Defect::CellTooLong { column: 1 })));
     assert_eq!((rows[1].number, rows[1].defect), (2, None));
 }
 
@@ -92,10 +68,7 @@ fn unclosed_quote_names_the_line_of_its_record() {
     assert_eq!((outcome.0.len(), fault(&outcome)), (1, Code::UnclosedQuote));
     assert!(outcome.1.unwrap_err().to_string().contains("line 4"));
     assert_eq!(code(sniff(b"a,\"b\n1,2\n")), Code::UnclosedQuote);
-    assert_eq!(
-        code(sniff(&[b"a,\"b".as_slice(), &[b'x'; 2 << 20]].concat())),
-        Code::UnclosedQuote
-    );
+    assert_eq!(code(sniff(&[b"a,\"b".as_slice(), &[b'x'; 2 << 20]].concat())), Code::UnclosedQuote);
 }
 
 // Archives
@@ -106,10 +79,7 @@ fn archive_is_found_by_its_first_bytes_and_all_its_members_are_read() {
     for (file, compression) in [
         ([gzip(head), gzip(tail)].concat(), Compression::Gzip),
         ([zstd(head), zstd(tail)].concat(), Compression::Zstd),
-        (
-            [b"\x50\x2A\x4D\x18\x02\0\0\0xx", &zstd(head)[..], &zstd(tail)].concat(),
-            Compression::Zstd,
-        ),
+        ([b"\x50\x2A\x4D\x18\x02\0\0\0xx", &zstd(head)[..], &zstd(tail)].concat(), Compression::Zstd),
     ] {
         let source = sniff_with(SniffOptions::default(), &file, &[1]).unwrap();
         assert_eq!(source.compression, Some(compression));
@@ -147,12 +117,9 @@ fn broken_archive_stays_broken_when_it_is_read_again() {
 
 #[test]
 fn archive_whose_header_cannot_be_read_is_refused() {
-    for file in [
-        &gzip(b"Email,Points\n1,2\n")[..14],
-        &zstd(b"Email,Points\n1,2\n")[..9],
-        b"\x1F\x8B",
-        b"\x28\xB5\x2F\xFD!!!",
-    ] {
+    for file in
+        [&gzip(b"Email,Points\n1,2\n")[..14], &zstd(b"Email,Points\n1,2\n")[..9], b"\x1F\x8B", b"\x28\xB5\x2F\xFD!!!"]
+    {
         assert_eq!(code(sniff(file)), Code::CorruptArchive);
     }
 }
@@ -160,15 +127,8 @@ fn archive_whose_header_cannot_be_read_is_refused() {
 #[test]
 fn bomb_is_defused() {
     let text = [b"a,b\n".as_slice(), &b"1,2\n".repeat(1 << 20)].concat();
-    let large = Limits {
-        expanded_bytes: 1 << 20,
-        ..Limits::default()
-    };
-    let dense = Limits {
-        ratio: 50,
-        ratio_after_bytes: 1 << 20,
-        ..Limits::default()
-    };
+    let large = Limits { expanded_bytes: 1 << 20, ..Limits::default() };
+    let dense = Limits { ratio: 50, ratio_after_bytes: 1 << 20, ..Limits::default() };
     for file in [gzip(&text), zstd(&text)] {
         for limits in [large, dense] {
             let source = sniff_with(with_limits(limits), &file, &[1_000]).unwrap();
@@ -191,14 +151,7 @@ fn file_without_bytes_is_empty() {
 
 #[test]
 fn file_without_a_header_is_refused() {
-    for file in [
-        b"\n\r\n\n".as_slice(),
-        b"\xEF\xBB\xBF",
-        b",,,\n1,2,3,4\n",
-        b"  ;\"\"\n",
-        b" \na,b\n",
-        &gzip(b"\n"),
-    ] {
+    for file in [b"\n\r\n\n".as_slice(), b"\xEF\xBB\xBF", b",,,\n1,2,3,4\n", b"  ;\"\"\n", b" \na,b\n", &gzip(b"\n")] {
         assert_eq!(code(sniff(file)), Code::MissingHeader, "{file:?}");
     }
     assert_eq!(code(sniff(&[b'a'; 2 << 20])), Code::MissingHeader);
@@ -259,11 +212,7 @@ fn failing_reader_is_no_fault_of_the_file_and_reading_goes_on() {
             self.0.read(&mut into[..most])
         }
     }
-    for file in [
-        b"a,b\n1,\"2\n\"\n".to_vec(),
-        gzip(b"a,b\n1,\"2\n\"\n"),
-        zstd(b"a,b\n1,\"2\n\"\n"),
-    ] {
+    for file in [b"a,b\n1,\"2\n\"\n".to_vec(), gzip(b"a,b\n1,\"2\n\"\n"), zstd(b"a,b\n1,\"2\n\"\n")] {
         let mut records = Records::new(Hiccups(&file, false), &sniff(&file).unwrap(), Limits::default());
         let (mut record, mut failures, mut found) = (Record::new(), 0, Vec::new());
         loop {

@@ -68,11 +68,7 @@ impl File {
             let cells = record.iter().map(|cell| {
                 // A lone empty cell would be a blank line.
                 let quoted = quote_all || cell.contains(special) || (record.len() == 1 && cell.is_empty());
-                if quoted {
-                    format!("\"{}\"", cell.replace('"', "\"\""))
-                } else {
-                    cell.clone()
-                }
+                if quoted { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.clone() }
             });
             text.push_str(&cells.collect::<Vec<_>>().join(&self.delimiter.to_string()));
             if self.last_line_ends || index + 1 < self.table.len() {
@@ -93,54 +89,27 @@ fn cell(wire: Wire) -> BoxedStrategy<String> {
     let tricky = "[\"\r\n,;|\t a]{0,6}";
     match wire {
         Wire::Windows1252 => prop_oneof![tricky, "[a-zé€Ÿÿ“ ]{0,9}"].boxed(),
-        Wire::Utf8 | Wire::Utf8Bom | Wire::Utf16Le | Wire::Utf16Be => prop_oneof![
-            tricky,
-            "[a-zé€😀\u{FEFF}\u{85} ]{0,9}",
-            any::<String>().prop_map(|s| s.replace('\0', ""))
-        ]
-        .boxed(),
+        Wire::Utf8 | Wire::Utf8Bom | Wire::Utf16Le | Wire::Utf16Be => {
+            prop_oneof![tricky, "[a-zé€😀\u{FEFF}\u{85} ]{0,9}", any::<String>().prop_map(|s| s.replace('\0', ""))]
+                .boxed()
+        }
     }
 }
 
 fn file() -> impl Strategy<Value = File> {
-    let wire = prop::sample::select(vec![
-        Wire::Utf8,
-        Wire::Utf8Bom,
-        Wire::Utf16Le,
-        Wire::Utf16Be,
-        Wire::Windows1252,
-    ]);
+    let wire = prop::sample::select(vec![Wire::Utf8, Wire::Utf8Bom, Wire::Utf16Le, Wire::Utf16Be, Wire::Windows1252]);
     (wire, 1..6_usize).prop_flat_map(|(wire, columns)| {
-        let style = (
-            prop::sample::select(vec!["\r\n", "\n", "\r"]),
-            prop_oneof![3 => Just(0), 1 => 1..3_usize],
-            any::<bool>(),
-        );
+        let style =
+            (prop::sample::select(vec!["\r\n", "\n", "\r"]), prop_oneof![3 => Just(0), 1 => 1..3_usize], any::<bool>());
         let compression = prop::sample::select(vec![None, Some(Compression::Gzip), Some(Compression::Zstd)]);
         let table = vec(vec(cell(wire), columns), 0..12);
         let delimiter = prop::sample::select(DELIMITERS.to_vec());
-        (
-            table,
-            vec(style, 1..5),
-            delimiter,
-            compression,
-            any::<bool>(),
-            any::<bool>(),
+        (table, vec(style, 1..5), delimiter, compression, any::<bool>(), any::<bool>()).prop_map(
+            move |(mut table, style, delimiter, compression, sep_line, last_line_ends)| {
+                table.insert(0, (0..columns).map(|column| format!("é{column}")).collect());
+                File { table, style, delimiter, wire, compression, sep_line, last_line_ends }
+            },
         )
-            .prop_map(
-                move |(mut table, style, delimiter, compression, sep_line, last_line_ends)| {
-                    table.insert(0, (0..columns).map(|column| format!("é{column}")).collect());
-                    File {
-                        table,
-                        style,
-                        delimiter,
-                        wire,
-                        compression,
-                        sep_line,
-                        last_line_ends,
-                    }
-                },
-            )
     })
 }
 
@@ -177,23 +146,12 @@ fn spicy() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn options() -> impl Strategy<Value = SniffOptions> {
-    let encodings = vec![
-        None,
-        Some(Encoding::Utf8),
-        Some(Encoding::Utf16Le),
-        Some(Encoding::Utf16Be),
-        Some(Encoding::Windows1252),
-    ];
+    let encodings =
+        vec![None, Some(Encoding::Utf8), Some(Encoding::Utf16Le), Some(Encoding::Utf16Be), Some(Encoding::Windows1252)];
     let limits = prop_oneof![
         Just(Limits::default()),
         (1..4_usize, 0..9_usize, 1..200_u64, 1..4_u64).prop_map(|(columns, cell_bytes, expanded_bytes, ratio)| {
-            Limits {
-                columns,
-                cell_bytes,
-                expanded_bytes,
-                ratio,
-                ratio_after_bytes: 10,
-            }
+            Limits { columns, cell_bytes, expanded_bytes, ratio, ratio_after_bytes: 10 }
         })
     ];
     let delimiter = prop::option::weighted(0.2, prop_oneof![prop::sample::select(b",;\t|".to_vec()), any::<u8>()]);
@@ -322,11 +280,8 @@ fn csv_core_cells(bytes: &[u8], delimiter: u8) -> Vec<Vec<String>> {
             csv_core::ReadRecordResult::Record => {
                 let begins = std::iter::once(0).chain(ends[..cells].iter().copied());
                 let ranges = begins.zip(&ends[..cells]);
-                records.push(
-                    ranges
-                        .map(|(from, &to)| String::from_utf8_lossy(&output[from..to]).into_owned())
-                        .collect(),
-                );
+                records
+                    .push(ranges.map(|(from, &to)| String::from_utf8_lossy(&output[from..to]).into_owned()).collect());
                 (filled, cells) = (0, 0);
             }
             csv_core::ReadRecordResult::End => return records,

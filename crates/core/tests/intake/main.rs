@@ -62,8 +62,8 @@ fn read_with(reader: impl Read, source: &Source, limits: Limits) -> Outcome {
 
 /// Sniffs and reads; both must work.
 fn rows(bytes: &[u8]) -> Vec<Row> {
-    let (rows, end) = read(bytes, &sniff(bytes).unwrap());
-    end.unwrap();
+    let (rows, end) = read(bytes, &sniff(bytes).expect("the file is accepted"));
+    end.expect("the file has no fault");
     rows
 }
 
@@ -72,7 +72,7 @@ fn cells(bytes: &[u8]) -> Vec<Vec<String>> {
 }
 
 fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> Code {
-    result.unwrap_err().code
+    result.expect_err("it is refused").code
 }
 
 /// The code that reading ends with.
@@ -86,11 +86,11 @@ fn fault((_, end): &Outcome) -> Code {
 fn compress(compression: Option<Compression>, bytes: &[u8]) -> Vec<u8> {
     match compression {
         None => bytes.to_vec(),
-        Some(Compression::Zstd) => zstd::encode_all(bytes, 1).unwrap(),
+        Some(Compression::Zstd) => zstd::encode_all(bytes, 1).expect("writing to memory does not fail"),
         Some(Compression::Gzip) => {
             let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-            encoder.write_all(bytes).unwrap();
-            encoder.finish().unwrap()
+            encoder.write_all(bytes).expect("writing to memory does not fail");
+            encoder.finish().expect("writing to memory does not fail")
         }
     }
 }
@@ -115,20 +115,11 @@ struct Pieces<'a> {
 
 impl<'a> Pieces<'a> {
     fn new(bytes: &'a [u8], sizes: &'a [usize]) -> Self {
-        Self {
-            bytes,
-            sizes: sizes.iter().cycle(),
-        }
+        Self { bytes, sizes: sizes.iter().cycle() }
     }
 
     fn next_piece(&mut self, most: usize) -> Option<&'a [u8]> {
-        let size = self
-            .sizes
-            .next()
-            .copied()
-            .unwrap_or(usize::MAX)
-            .min(most)
-            .min(self.bytes.len());
+        let size = self.sizes.next().copied().unwrap_or(usize::MAX).min(most).min(self.bytes.len());
         let (piece, rest) = self.bytes.split_at(size);
         self.bytes = rest;
         (!piece.is_empty()).then_some(piece)

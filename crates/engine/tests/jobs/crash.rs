@@ -43,37 +43,24 @@ async fn state(bench: &Bench, job: JobId) -> (crate::harness::Flat, [u64; 7], Ve
 async fn a_worker_that_dies_at_any_point_leaves_a_job_that_another_finishes_exactly_once() {
     for place in places().await {
         let calm = set_up(&place).await;
-        let job = calm
-            .submit(JobKind::Import, &[], changes().as_bytes())
-            .await
-            .expect("it is accepted");
+        let job = calm.submit(JobKind::Import, &[], changes().as_bytes()).await.expect("it is accepted");
         calm.run().await;
         let expected = state(&calm, job.id).await;
 
         for point in POINTS.iter().filter(|point| !point.starts_with("accept")) {
             for passes in 0..3 {
-                let place = Place {
-                    folder: tempfile::tempdir().expect("a folder"),
-                    url: fresh(&place).await,
-                };
+                let place = Place { folder: tempfile::tempdir().expect("a folder"), url: fresh(&place).await };
                 let faults = Faults::none();
                 let bench = place.set_up_with(faults.clone()).await;
                 bench.import(&people()).await;
-                let job = bench
-                    .submit(JobKind::Import, &[], changes().as_bytes())
-                    .await
-                    .expect("it is accepted");
+                let job = bench.submit(JobKind::Import, &[], changes().as_bytes()).await.expect("it is accepted");
                 faults.plan(point, passes, Fault::Crash);
                 let mut dying = Worker::new(&bench.engine).expect("a worker");
                 drain(&mut dying).await;
                 release(&bench, dying.owner()).await;
                 let reborn = bench.reopened(&place, Faults::none());
                 reborn.run().await;
-                assert_eq!(
-                    state(&reborn, job.id).await,
-                    expected,
-                    "after dying at {point}, pass {passes}"
-                );
+                assert_eq!(state(&reborn, job.id).await, expected, "after dying at {point}, pass {passes}");
                 drop(dying);
             }
         }
@@ -83,11 +70,7 @@ async fn a_worker_that_dies_at_any_point_leaves_a_job_that_another_finishes_exac
 async fn fresh(place: &Place) -> Option<String> {
     match place.url {
         None => None,
-        Some(_) => muster_store::testing::database_urls()
-            .await
-            .into_iter()
-            .flatten()
-            .next(),
+        Some(_) => muster_store::testing::database_urls().await.into_iter().flatten().next(),
     }
 }
 
@@ -109,22 +92,13 @@ async fn a_submission_that_dies_leaves_nothing_or_a_job_that_runs() {
         let jobs = || bench.engine.list_jobs(&bench.caller, &all, 10);
         assert!(jobs().await.expect("jobs can be listed").jobs.is_empty());
         bench.engine.sweep().await.expect("it can be swept");
-        assert_eq!(
-            std::fs::read_dir(place.folder.path().join("jobs/1"))
-                .expect("it is there")
-                .count(),
-            0
-        );
+        assert_eq!(std::fs::read_dir(place.folder.path().join("jobs/1")).expect("it is there").count(), 0);
 
         faults.plan("accept.inserted", 0, Fault::Crash);
         assert!(bench.submit(JobKind::Import, &[], people().as_bytes()).await.is_err());
         bench.run().await;
         let job = &jobs().await.expect("jobs can be listed").jobs[0].job;
-        assert_eq!(
-            counts(job)[..2],
-            [3_000, 3_000],
-            "accepted is durable, even if nobody could be told"
-        );
+        assert_eq!(counts(job)[..2], [3_000, 3_000], "accepted is durable, even if nobody could be told");
         bench.check().await;
     }
 }
@@ -136,10 +110,7 @@ async fn a_worker_that_stalls_past_its_lease_and_wakes_up_writes_nothing() {
             let faults = Faults::none();
             let bench = place.set_up_with(faults.clone()).await;
             bench.import(&people()).await;
-            let job = bench
-                .submit(JobKind::Import, &[], changes().as_bytes())
-                .await
-                .expect("it is accepted");
+            let job = bench.submit(JobKind::Import, &[], changes().as_bytes()).await.expect("it is accepted");
             let wake = Arc::new(Notify::new());
             faults.plan(point, 0, Fault::Stall(wake.clone()));
             let mut stalling = Worker::new(&bench.engine).expect("a worker");
@@ -153,10 +124,7 @@ async fn a_worker_that_stalls_past_its_lease_and_wakes_up_writes_nothing() {
             let expected = state(&bench, job.id).await;
             wake.notify_one();
             let steps = stalled.await.expect("it does not panic");
-            assert!(
-                matches!(steps.last(), Some((_, muster_engine::Step::Lost))),
-                "{point}: {steps:?}"
-            );
+            assert!(matches!(steps.last(), Some((_, muster_engine::Step::Lost))), "{point}: {steps:?}");
             assert_eq!(state(&bench, job.id).await, expected, "{point}");
         }
     }
@@ -167,10 +135,7 @@ async fn a_job_that_kills_every_worker_is_given_up() {
     for place in places().await {
         let faults = Faults::none();
         let bench = place.set_up_with(faults.clone()).await;
-        let job = bench
-            .submit(JobKind::Import, &[], people().as_bytes())
-            .await
-            .expect("it is accepted");
+        let job = bench.submit(JobKind::Import, &[], people().as_bytes()).await.expect("it is accepted");
         for _ in 0..5 {
             faults.plan("prepare.claimed", 0, Fault::Crash);
             let mut dying = Worker::new(&bench.engine).expect("a worker");
@@ -181,5 +146,22 @@ async fn a_job_that_kills_every_worker_is_given_up() {
         let job = bench.job(job.id).await;
         assert_eq!(job.state, JobState::Failed);
         assert_eq!(job.error.expect("it says why").code, muster_core::Code::WorkerCrashed);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_is_full_while_staging_is_said_and_nothing_is_half_accepted() {
+    for place in places().await {
+        let faults = Faults::none();
+        let bench = place.set_up_with(faults.clone()).await;
+        faults.plan("accept.writing", 3, Fault::DiskFull);
+        let refused = bench.submit(JobKind::Import, &[], people().as_bytes()).await.expect_err("there is no room");
+        assert_eq!(refused.public().code, muster_core::Code::StorageFull);
+        assert_eq!(refused.public().code.status(), 507);
+        assert_eq!(bench.engine.staging().count_incoming().expect("it can be read"), 0);
+        let page = bench.engine.list_jobs(&bench.caller, &Default::default(), 10).await.expect("jobs can be listed");
+        assert!(page.jobs.is_empty());
+        bench.import(&people()).await;
+        bench.check().await;
     }
 }

@@ -23,10 +23,7 @@ pub struct Place {
 pub async fn places() -> Vec<Place> {
     let mut places = Vec::new();
     for url in testing::database_urls().await {
-        places.push(Place {
-            folder: tempfile::tempdir().expect("a folder can be made"),
-            url,
-        });
+        places.push(Place { folder: tempfile::tempdir().expect("a folder can be made"), url });
     }
     places
 }
@@ -51,11 +48,7 @@ impl Place {
         let caller = Caller {
             tenant: community.tenant,
             community: community.id,
-            actor: Actor {
-                kind: ActorKind::ApiKey,
-                id: "k".into(),
-                name: "Test".into(),
-            },
+            actor: Actor { kind: ActorKind::ApiKey, id: "k".into(), name: "Test".into() },
             scopes: Scope::ALL.to_vec(),
         };
         for (name, kind) in [
@@ -64,12 +57,7 @@ impl Place {
             ("Subscribed", FieldType::Boolean),
             ("Notes", FieldType::LongText),
         ] {
-            let new = NewField {
-                key: None,
-                name: name.into(),
-                kind,
-                rules: Rules::default(),
-            };
+            let new = NewField { key: None, name: name.into(), kind, rules: Rules::default() };
             engine.create_field(&caller, &new).await.expect("the field can be made");
         }
         Bench { engine, caller }
@@ -88,10 +76,7 @@ pub type Flat = BTreeMap<String, BTreeMap<String, String>>;
 impl Bench {
     /// The same community, asked through another engine on the same place.
     pub fn reopened(&self, place: &Place, faults: Faults) -> Self {
-        Self {
-            engine: place.open(faults),
-            caller: self.caller.clone(),
-        }
+        Self { engine: place.open(faults), caller: self.caller.clone() }
     }
 
     pub async fn submit(&self, kind: JobKind, options: &[(&str, &str)], bytes: &[u8]) -> Result<Job, EngineError> {
@@ -115,10 +100,7 @@ impl Bench {
 
     /// Submits a job and runs it to its end.
     pub async fn apply(&self, kind: JobKind, options: &[(&str, &str)], text: &str) -> Job {
-        let job = self
-            .submit(kind, options, text.as_bytes())
-            .await
-            .expect("the job is accepted");
+        let job = self.submit(kind, options, text.as_bytes()).await.expect("the job is accepted");
         self.run().await;
         self.job(job.id).await
     }
@@ -132,26 +114,15 @@ impl Bench {
     }
 
     pub async fn job(&self, id: JobId) -> Job {
-        self.engine
-            .get_job(&self.caller, id)
-            .await
-            .expect("the job is there")
-            .job
+        self.engine.get_job(&self.caller, id).await.expect("the job is there").job
     }
 
     /// Every live user.
     pub async fn users(&self) -> Flat {
-        let page = self
-            .engine
-            .list_users(&self.caller, None, UserId(0), 100_000)
-            .await
-            .expect("users can be listed");
+        let page = self.engine.list_users(&self.caller, None, UserId(0), 100_000).await.expect("users can be listed");
         let flat = page.users.iter().map(|user| {
             let values = user.values.iter().map(|(number, value)| {
-                (
-                    page.fields.key_of(number).expect("the field is there").to_owned(),
-                    value.to_string(),
-                )
+                (page.fields.key_of(number).expect("the field is there").to_owned(), value.to_string())
             });
             (user.email.clone().unwrap_or_default(), values.collect())
         });
@@ -159,32 +130,19 @@ impl Bench {
     }
 
     pub async fn value(&self, email: &str, key: &str) -> Option<String> {
-        self.users()
-            .await
-            .get(email)
-            .and_then(|values| values.get(key).cloned())
+        self.users().await.get(email).and_then(|values| values.get(key).cloned())
     }
 
     pub async fn id_of(&self, email: &str) -> UserId {
-        let page = self
-            .engine
-            .list_users(&self.caller, Some(email), UserId(0), 1)
-            .await
-            .expect("users can be found");
+        let page = self.engine.list_users(&self.caller, Some(email), UserId(0), 1).await.expect("users can be found");
         page.users.first().expect("the user is there").id
     }
 
     pub async fn edit(&self, email: &str, key: &str, json: &str) {
         let id = self.id_of(email).await;
         let values = vec![(key.to_owned(), serde_json::from_str(json).expect("it is JSON"))];
-        let edit = UserEdit {
-            values,
-            ..UserEdit::default()
-        };
-        self.engine
-            .edit_user(&self.caller, id, &edit)
-            .await
-            .expect("the edit is applied");
+        let edit = UserEdit { values, ..UserEdit::default() };
+        self.engine.edit_user(&self.caller, id, &edit).await.expect("the edit is applied");
     }
 
     /// The results as rows of cells, without the header.
@@ -199,22 +157,14 @@ impl Bench {
             bytes.extend(block.expect("the results can be read"));
         }
         let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes.as_slice());
-        let rows = reader
-            .records()
-            .map(|row| row.expect("results are CSV").iter().map(str::to_owned).collect());
+        let rows = reader.records().map(|row| row.expect("results are CSV").iter().map(str::to_owned).collect());
         rows.collect()
     }
 
     /// For each row its status and code.
     pub async fn verdicts(&self, id: JobId) -> Vec<String> {
         let rows = self.results(id).await;
-        rows.iter()
-            .map(|row| {
-                format!("{} {}", row[row.len() - 5], row[row.len() - 4])
-                    .trim()
-                    .to_owned()
-            })
-            .collect()
+        rows.iter().map(|row| format!("{} {}", row[row.len() - 5], row[row.len() - 4]).trim().to_owned()).collect()
     }
 
     /// The invariants that must hold whatever happened.
@@ -241,15 +191,7 @@ pub async fn drain(worker: &mut Worker) -> Vec<(JobId, Step)> {
 /// Counts in the order of the contract: received, created, updated, unchanged, skipped, failed, unprocessed.
 pub fn counts(job: &Job) -> [u64; 7] {
     let c = job.counts;
-    [
-        c.received,
-        c.created,
-        c.updated,
-        c.unchanged,
-        c.skipped,
-        c.failed,
-        c.unprocessed(),
-    ]
+    [c.received, c.created, c.updated, c.unchanged, c.skipped, c.failed, c.unprocessed()]
 }
 
 pub fn assert_ended(job: &Job, state: JobState) {

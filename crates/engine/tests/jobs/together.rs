@@ -26,10 +26,7 @@ async fn between_plan_and_commit(
     text: &str,
     act: impl AsyncFnOnce(&Bench),
 ) -> muster_engine::Job {
-    let job = bench
-        .submit(JobKind::Import, &[], text.as_bytes())
-        .await
-        .expect("it is accepted");
+    let job = bench.submit(JobKind::Import, &[], text.as_bytes()).await.expect("it is accepted");
     let wake = Arc::new(Notify::new());
     faults.plan("apply.planned", 0, Fault::Stall(wake.clone()));
     let mut worker = Worker::new(&bench.engine).expect("a worker");
@@ -69,28 +66,13 @@ async fn a_user_deleted_or_renamed_between_prepare_and_apply_is_not_changed_by_m
         bench.import(&people(4)).await;
         let (one, two) = (bench.id_of("user1@x.org").await, bench.id_of("user2@x.org").await);
         let job = between_plan_and_commit(&bench, &faults, &additions(4), async |bench| {
-            bench
-                .engine
-                .delete_user(&bench.caller, one, None)
-                .await
-                .expect("it is deleted");
+            bench.engine.delete_user(&bench.caller, one, None).await.expect("it is deleted");
             let email = muster_core::Patch::Set("renamed@x.org".to_owned());
-            let edit = muster_engine::UserEdit {
-                email,
-                ..Default::default()
-            };
-            bench
-                .engine
-                .edit_user(&bench.caller, two, &edit)
-                .await
-                .expect("it is renamed");
+            let edit = muster_engine::UserEdit { email, ..Default::default() };
+            bench.engine.edit_user(&bench.caller, two, &edit).await.expect("it is renamed");
         })
         .await;
-        assert_eq!(
-            counts(&job),
-            [4, 2, 2, 0, 0, 0, 0],
-            "import makes who is not there any more"
-        );
+        assert_eq!(counts(&job), [4, 2, 2, 0, 0, 0, 0], "import makes who is not there any more");
         assert_eq!(bench.value("renamed@x.org", "points").await.as_deref(), Some("0"));
         assert_ne!(bench.id_of("user1@x.org").await, one);
         assert_ne!(bench.id_of("user2@x.org").await, two);
@@ -104,10 +86,7 @@ async fn two_imports_of_the_same_new_emails_make_each_user_once() {
         let bench = place.set_up().await;
         let mut workers = Vec::new();
         for _ in 0..2 {
-            bench
-                .submit(JobKind::Import, &[], additions(3_000).as_bytes())
-                .await
-                .expect("it is accepted");
+            bench.submit(JobKind::Import, &[], additions(3_000).as_bytes()).await.expect("it is accepted");
         }
         for _ in 0..2 {
             let engine = bench.reopened(&place, Faults::none()).engine;
@@ -133,10 +112,7 @@ async fn jobs_and_single_edits_on_the_same_users_lose_no_update() {
         let bench = place.set_up().await;
         bench.import(&people(2_000)).await;
         for _ in 0..3 {
-            bench
-                .submit(JobKind::Update, &[], additions(2_000).as_bytes())
-                .await
-                .expect("it is accepted");
+            bench.submit(JobKind::Update, &[], additions(2_000).as_bytes()).await.expect("it is accepted");
         }
         let mut tasks = Vec::new();
         for _ in 0..3 {
@@ -144,23 +120,14 @@ async fn jobs_and_single_edits_on_the_same_users_lose_no_update() {
             tasks.push(tokio::spawn(async move { bench.run().await }));
         }
         for i in 0..20 {
-            bench
-                .edit(
-                    &format!("user{}@x.org", i * 90),
-                    "points",
-                    r#"{"op":"add","value":1000}"#,
-                )
-                .await;
+            bench.edit(&format!("user{}@x.org", i * 90), "points", r#"{"op":"add","value":1000}"#).await;
         }
         for task in tasks {
             task.await.expect("it does not panic");
         }
         bench.run().await;
         let users = bench.users().await;
-        let sum: i64 = users
-            .values()
-            .map(|values| values["points"].parse::<i64>().expect("a number"))
-            .sum();
+        let sum: i64 = users.values().map(|values| values["points"].parse::<i64>().expect("a number")).sum();
         assert_eq!(sum, 3 * 2_000 + 20 * 1_000);
         bench.check().await;
     }
@@ -171,10 +138,7 @@ async fn a_small_job_ends_while_a_large_one_runs() {
     for place in places().await {
         let bench = place.set_up().await;
         bench.import(&people(20_000)).await;
-        let large = bench
-            .submit(JobKind::Update, &[], additions(20_000).as_bytes())
-            .await
-            .expect("it is accepted");
+        let large = bench.submit(JobKind::Update, &[], additions(20_000).as_bytes()).await.expect("it is accepted");
         let mut worker = Worker::new(&bench.engine).expect("a worker");
         loop {
             match worker.tick().await.expect("the database answers") {
@@ -183,10 +147,7 @@ async fn a_small_job_ends_while_a_large_one_runs() {
                 Tick::Claimed(_) | Tick::Stepped(..) | Tick::Broke(..) => {}
             }
         }
-        let small = bench
-            .submit(JobKind::Update, &[], additions(10).as_bytes())
-            .await
-            .expect("it is accepted");
+        let small = bench.submit(JobKind::Update, &[], additions(10).as_bytes()).await.expect("it is accepted");
         for _ in 0..8 {
             worker.tick().await.expect("the database answers");
         }
@@ -204,17 +165,11 @@ async fn jobs_of_one_queue_run_strictly_in_order() {
         bench.import(&people(1)).await;
         for points in 1..=5 {
             let text = format!("email,points\nuser0@x.org,{points}\n");
-            bench
-                .submit(JobKind::Update, &[("queue", "crm")], text.as_bytes())
-                .await
-                .expect("it is accepted");
+            bench.submit(JobKind::Update, &[("queue", "crm")], text.as_bytes()).await.expect("it is accepted");
         }
         let mut worker = Worker::new(&bench.engine).expect("a worker");
         assert!(matches!(worker.tick().await, Ok(Tick::Claimed(_))));
-        assert!(
-            matches!(worker.tick().await, Ok(Tick::Stepped(..))),
-            "the second waits for the first"
-        );
+        assert!(matches!(worker.tick().await, Ok(Tick::Stepped(..))), "the second waits for the first");
         drain(&mut worker).await;
         assert_eq!(bench.value("user0@x.org", "points").await.as_deref(), Some("5"));
         bench.check().await;
@@ -226,46 +181,27 @@ async fn a_job_is_paused_resumed_and_cancelled_between_chunks() {
     for place in places().await {
         let bench = place.set_up().await;
         bench.import(&people(5_000)).await;
-        let job = bench
-            .submit(JobKind::Update, &[], additions(5_000).as_bytes())
-            .await
-            .expect("it is accepted");
+        let job = bench.submit(JobKind::Update, &[], additions(5_000).as_bytes()).await.expect("it is accepted");
         let mut worker = Worker::new(&bench.engine).expect("a worker");
         while !matches!(worker.tick().await, Ok(Tick::Stepped(_, Step::Applied(_)))) {}
-        bench
-            .engine
-            .pause_job(&bench.caller, job.id)
-            .await
-            .expect("it can pause");
+        bench.engine.pause_job(&bench.caller, job.id).await.expect("it can pause");
         drain(&mut worker).await;
         let paused = bench.job(job.id).await;
         assert_eq!(paused.state, JobState::Paused);
         assert!(paused.counts.unprocessed() > 0 && paused.counts.updated > 0);
         bench.check().await;
 
-        bench
-            .engine
-            .resume_job(&bench.caller, job.id)
-            .await
-            .expect("it can go on");
+        bench.engine.resume_job(&bench.caller, job.id).await.expect("it can go on");
         while !matches!(worker.tick().await, Ok(Tick::Stepped(_, Step::Applied(_)))) {}
-        bench
-            .engine
-            .cancel_job(&bench.caller, job.id)
-            .await
-            .expect("it can be cancelled");
+        bench.engine.cancel_job(&bench.caller, job.id).await.expect("it can be cancelled");
         drain(&mut worker).await;
         let cancelled = bench.job(job.id).await;
         assert_eq!(cancelled.state, JobState::Cancelled);
         let verdicts = bench.verdicts(job.id).await;
         let unprocessed = verdicts.iter().filter(|verdict| *verdict == "unprocessed").count() as u64;
         assert_eq!((verdicts.len(), unprocessed), (5_000, cancelled.counts.unprocessed()));
-        let sum: i64 = bench
-            .users()
-            .await
-            .values()
-            .map(|values| values["points"].parse::<i64>().expect("a number"))
-            .sum();
+        let sum: i64 =
+            bench.users().await.values().map(|values| values["points"].parse::<i64>().expect("a number")).sum();
         assert_eq!(sum as u64, cancelled.counts.updated);
         bench.check().await;
     }

@@ -109,11 +109,7 @@ pub(crate) async fn community(global: &Global, command: &CommunityCommand) -> Re
             }
             let mut table = Table::new(&["ID", "NAME", "CREATED"], &[]);
             for community in &communities {
-                table.row([
-                    community.id.to_string(),
-                    community.name.clone(),
-                    second(community.created_at),
-                ]);
+                table.row([community.id.to_string(), community.name.clone(), second(community.created_at)]);
             }
             out::data(table)
         }
@@ -128,22 +124,12 @@ fn community_json(community: &Community) -> serde_json::Value {
 pub(crate) async fn key(global: &Global, command: &KeyCommand) -> Result<()> {
     let engine = administer(Home::new(global, DATA_FOLDER)?.open_existing()?).await?;
     match command {
-        KeyCommand::Create {
-            community,
-            name,
-            scope,
-            expires,
-            json,
-        } => {
+        KeyCommand::Create { community, name, scope, expires, json } => {
             let community = find_community(&engine, community.as_deref()).await?;
             let now = engine.clock().now();
             let new = NewKey {
                 name: name.clone(),
-                scopes: if scope.is_empty() {
-                    Scope::ALL.to_vec()
-                } else {
-                    scope.clone()
-                },
+                scopes: if scope.is_empty() { Scope::ALL.to_vec() } else { scope.clone() },
                 expires_at: expires.as_deref().map(|text| expiry(text, now)).transpose()?,
             };
             let made = engine.create_key(&community, &new).await?;
@@ -184,20 +170,9 @@ async fn list_keys(engine: &Engine, community: &Community, json: bool) -> Result
         };
         let scopes = match key.scopes.len() == Scope::ALL.len() {
             true => "all".to_owned(),
-            false => key
-                .scopes
-                .iter()
-                .map(|scope| scope.as_str())
-                .collect::<Vec<_>>()
-                .join(" "),
+            false => key.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" "),
         };
-        table.row([
-            key.id.to_string(),
-            key.name.clone(),
-            second(key.created_at),
-            state,
-            scopes,
-        ]);
+        table.row([key.id.to_string(), key.name.clone(), second(key.created_at), state, scopes]);
     }
     out::data(table)
 }
@@ -241,9 +216,7 @@ async fn find_community(engine: &Engine, named: Option<&str>) -> Result<Communit
             Err(failure.hint("muster community list shows them"))
         }
         (several, _) => {
-            let lines = several
-                .iter()
-                .map(|community| format!("{}  {}", community.id, community.name));
+            let lines = several.iter().map(|community| format!("{}  {}", community.id, community.name));
             let failure = Failure::new("There are several communities; name one by its id with --community:");
             Err(lines.fold(failure, Failure::detail))
         }
@@ -252,13 +225,7 @@ async fn find_community(engine: &Engine, named: Option<&str>) -> Result<Communit
 
 /// Reads when a key ends: a time, a day (its beginning, UTC), or a span from now.
 fn expiry(text: &str, now: Timestamp) -> Result<Timestamp> {
-    let day = || {
-        text.parse::<civil::Date>()
-            .ok()?
-            .to_zoned(TimeZone::UTC)
-            .ok()
-            .map(|day| day.timestamp())
-    };
+    let day = || text.parse::<civil::Date>().ok()?.to_zoned(TimeZone::UTC).ok().map(|day| day.timestamp());
     let span = || {
         let span = text.parse::<Span>().ok()?;
         Some(now.to_zoned(TimeZone::UTC).checked_add(span).ok()?.timestamp())

@@ -13,12 +13,7 @@ use std::time::Duration;
 #[command(next_help_heading = "Server")]
 pub(crate) struct RemoteArgs {
     /// The server's address
-    #[arg(
-        long,
-        env = "MUSTER_URL",
-        value_name = "URL",
-        default_value = "http://127.0.0.1:8080"
-    )]
+    #[arg(long, env = "MUSTER_URL", value_name = "URL", default_value = "http://127.0.0.1:8080")]
     url: String,
     /// The API key
     #[arg(long, env = "MUSTER_KEY", value_name = "KEY")]
@@ -88,14 +83,8 @@ impl Client {
         }
         // Doing it a second time in a process is refused, and changes nothing.
         let _ = rustls::crypto::ring::default_provider().install_default().is_ok();
-        let http = builder
-            .build()
-            .map_err(|error| Failure::caused("No connection can be prepared", &error))?;
-        Ok(Self {
-            http,
-            base,
-            key: key.to_owned(),
-        })
+        let http = builder.build().map_err(|error| Failure::caused("No connection can be prepared", &error))?;
+        Ok(Self { http, base, key: key.to_owned() })
     }
 
     /// The address of the server.
@@ -105,9 +94,7 @@ impl Client {
 
     /// Begins a request with the key.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http
-            .request(method, format!("{}{path}", self.base))
-            .bearer_auth(&self.key)
+        self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.key)
     }
 
     /// Sends a request and reads the JSON that answers it.
@@ -115,10 +102,7 @@ impl Client {
         let response = self.send(request).await?;
         let body = response.bytes().await.map_err(|error| self.broken(&error))?;
         serde_json::from_slice(&body).map_err(|error| {
-            let failure = Failure::caused(
-                format!("{} answered with something else than expected", self.base),
-                &error,
-            );
+            let failure = Failure::caused(format!("{} answered with something else than expected", self.base), &error);
             failure.hint("is it the address of a Muster server of this version?")
         })
     }

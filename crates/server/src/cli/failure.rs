@@ -25,13 +25,7 @@ pub struct Failure {
 impl Failure {
     /// A failure of one sentence.
     pub fn new(sentence: impl Into<String>) -> Self {
-        Self {
-            sentence: sentence.into(),
-            details: Vec::new(),
-            hint: None,
-            exit: EXIT_FAILED,
-            unreachable: false,
-        }
+        Self { sentence: sentence.into(), details: Vec::new(), hint: None, exit: EXIT_FAILED, unreachable: false }
     }
 
     /// A failure with every single reason, where there are several.
@@ -41,10 +35,9 @@ impl Failure {
             [] => Self::new(sentence),
             [one] if one == sentence => Self::new(sentence),
             [one] => Self::new(sentence).detail(one),
-            several => Self {
-                details: several.to_vec(),
-                ..Self::new(format!("Refused for {} reasons:", several.len()))
-            },
+            several => {
+                Self { details: several.to_vec(), ..Self::new(format!("Refused for {} reasons:", several.len())) }
+            }
         }
     }
 
@@ -61,10 +54,7 @@ impl Failure {
     /// Adds what to do about it.
     #[must_use]
     pub fn hint(self, hint: impl Into<String>) -> Self {
-        Self {
-            hint: Some(hint.into()),
-            ..self
-        }
+        Self { hint: Some(hint.into()), ..self }
     }
 
     /// Adds a sentence to the list below the first.
@@ -77,10 +67,7 @@ impl Failure {
     /// Says that the same may work when it is tried again, because only the way to the server is missing.
     #[must_use]
     pub fn unreachable(self) -> Self {
-        Self {
-            unreachable: true,
-            ..self
-        }
+        Self { unreachable: true, ..self }
     }
 
     /// Whether only the way to the server is missing.

@@ -80,13 +80,7 @@ pub(crate) enum Format {
 /// `muster jobs …`
 pub(crate) async fn jobs(command: &JobsCommand) -> Result<()> {
     match command {
-        JobsCommand::List {
-            state,
-            kind,
-            limit,
-            json,
-            remote,
-        } => {
+        JobsCommand::List { state, kind, limit, json, remote } => {
             let mut query = vec![("limit", limit.to_string())];
             query.extend(state.iter().map(|state| ("state", state.clone())));
             query.extend(kind.iter().map(|kind| ("kind", kind.clone())));
@@ -106,12 +100,7 @@ pub(crate) async fn jobs(command: &JobsCommand) -> Result<()> {
         JobsCommand::Cancel(job) => control(job, "cancel").await,
         JobsCommand::Pause(job) => control(job, "pause").await,
         JobsCommand::Resume(job) => control(job, "resume").await,
-        JobsCommand::Results {
-            id,
-            status,
-            format,
-            remote,
-        } => {
+        JobsCommand::Results { id, status, format, remote } => {
             let format = match format {
                 Format::Csv => "csv",
                 Format::Ndjson => "ndjson",
@@ -167,9 +156,7 @@ async fn control(job: &OneJob, verb: &str) -> Result<()> {
 }
 
 async fn results(client: &Client, id: JobId, query: &[(&str, String)]) -> Result<()> {
-    let request = client
-        .request(Method::GET, &format!("/v1/jobs/{id}/results"))
-        .query(query);
+    let request = client.request(Method::GET, &format!("/v1/jobs/{id}/results")).query(query);
     let mut response = client.send(request).await?;
     let mut out = io::stdout();
     while let Some(bytes) = response.chunk().await.map_err(|error| client.broken(&error))? {

@@ -106,17 +106,15 @@ fn parse(arguments: Vec<OsString>) -> Result<Cli> {
         command = config::with_file(command, path, table)?;
     }
     let parsed = command.try_get_matches_from_mut(arguments);
-    parsed
-        .and_then(|matches| Cli::from_arg_matches(&matches))
-        .map_err(|error| {
-            let _ = error.print().is_ok();
-            let is_value = error.kind() == clap::error::ErrorKind::InvalidValue
-                || error.kind() == clap::error::ErrorKind::ValueValidation;
-            if let (true, Some((path, _))) = (is_value, &file) {
-                out::talk(format!("hint: the value may come from {}", path.display()));
-            }
-            Failure::quiet(u8::try_from(error.exit_code()).unwrap_or(failure::EXIT_FAILED))
-        })
+    parsed.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| {
+        let _ = error.print().is_ok();
+        let is_value = error.kind() == clap::error::ErrorKind::InvalidValue
+            || error.kind() == clap::error::ErrorKind::ValueValidation;
+        if let (true, Some((path, _))) = (is_value, &file) {
+            out::talk(format!("hint: the value may come from {}", path.display()));
+        }
+        Failure::quiet(u8::try_from(error.exit_code()).unwrap_or(failure::EXIT_FAILED))
+    })
 }
 
 /// Runs a command with a log on stderr. What is still at work when it has ended is not waited for.

@@ -53,10 +53,7 @@ pub struct Table {
 impl Table {
     /// A table with these column heads, of which some columns stand to the right.
     pub fn new(head: &[&str], right: &'static [usize]) -> Self {
-        Self {
-            right,
-            rows: vec![head.iter().map(ToString::to_string).collect()],
-        }
+        Self { right, rows: vec![head.iter().map(ToString::to_string).collect()] }
     }
 
     /// Adds a row.
@@ -68,13 +65,8 @@ impl Table {
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns = self.rows.first().map_or(0, Vec::len);
-        let width_of = |column: usize| {
-            self.rows
-                .iter()
-                .filter_map(|row| row.get(column))
-                .map(|cell| cell.width())
-                .max()
-        };
+        let width_of =
+            |column: usize| self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.width()).max();
         let widths: Vec<usize> = (0..columns).map(|column| width_of(column).unwrap_or(0)).collect();
         for (i, row) in self.rows.iter().enumerate() {
             let mut line = String::new();

@@ -138,10 +138,7 @@ fn rate(job: &RemoteJob) -> String {
 }
 
 fn quiet_line(job: &RemoteJob) -> String {
-    let (done, all) = (
-        out::number(job.progress.rows_done),
-        out::count(job.counts.received, "row"),
-    );
+    let (done, all) = (out::number(job.progress.rows_done), out::count(job.counts.received, "row"));
     format!("{} {}: {done} of {all}, {}", job.id, job.state, rate(job))
 }
 

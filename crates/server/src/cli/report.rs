@@ -79,15 +79,10 @@ impl RemoteJob {
     pub(crate) fn verdict(&self) -> Result<()> {
         match self.state.as_str() {
             "failed" => {
-                let words = self
-                    .error
-                    .as_ref()
-                    .and_then(|error| error.get("detail"))
-                    .and_then(Value::as_str);
+                let words = self.error.as_ref().and_then(|error| error.get("detail")).and_then(Value::as_str);
                 let entries = self.error.as_ref().and_then(|error| error.get("errors")).cloned();
-                let entries: Vec<ProblemEntry> = entries
-                    .and_then(|entries| serde_json::from_value(entries).ok())
-                    .unwrap_or_default();
+                let entries: Vec<ProblemEntry> =
+                    entries.and_then(|entries| serde_json::from_value(entries).ok()).unwrap_or_default();
                 let reasons = entries.iter().map(ProblemEntry::sentence);
                 Err(Failure::listed(words.unwrap_or("The job failed."), reasons))
             }

@@ -110,11 +110,7 @@ pub(crate) async fn send(
 
 async fn open(path: &Path, bar: Option<ProgressBar>) -> Result<Sending> {
     if path == Path::new("-") {
-        return Ok(Sending {
-            name: None,
-            bytes: None,
-            body: streamed(tokio::io::stdin(), bar),
-        });
+        return Ok(Sending { name: None, bytes: None, body: streamed(tokio::io::stdin(), bar) });
     }
     let unreadable = |error: io::Error| Failure::caused(format!("{} cannot be read", path.display()), &error);
     let file = tokio::fs::File::open(path).await.map_err(unreadable)?;

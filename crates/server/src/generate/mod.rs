@@ -64,9 +64,7 @@ impl FromStr for Broken {
             Self::Percent(percent) => (0.0..=100.0).contains(percent),
             Self::Count(_) => true,
         };
-        broken
-            .filter(sane)
-            .ok_or("write a percentage such as 0.5%, or a number of rows")
+        broken.filter(sane).ok_or("write a percentage such as 0.5%, or a number of rows")
     }
 }
 
@@ -138,11 +136,7 @@ impl Rows {
 
 /// `muster generate`
 pub fn generate(args: &GenerateArgs) -> Result<()> {
-    let plan = Plan {
-        kind: args.kind,
-        custom: args.custom,
-        seed: args.seed,
-    };
+    let plan = Plan { kind: args.kind, custom: args.custom, seed: args.seed };
     let mut rows = Rows::new(plan, args.users, args.broken);
     let mut out: Box<dyn Write> = match &args.output {
         None => Box::new(io::stdout().lock()),

@@ -71,11 +71,7 @@ mod tests {
             for name in place.given.iter().chain(&place.family) {
                 assert!(!name.text.is_empty() && !name.text.contains(['"', ',']));
                 let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte == b'-';
-                assert!(
-                    !name.ascii.is_empty() && name.ascii.bytes().all(is_plain),
-                    "{}",
-                    name.ascii
-                );
+                assert!(!name.ascii.is_empty() && name.ascii.bytes().all(is_plain), "{}", name.ascii);
             }
             assert!(place.given.len() >= 5 && place.family.len() >= 5, "{}", place.country);
         }

@@ -61,22 +61,11 @@ impl Person {
     fn new(seed: u64, number: u64) -> Self {
         let mut chance = Chance::new(seed, PERSON, number);
         let place = &PLACES[chance.below(PLACES.len() as u64) as usize];
-        Self {
-            place,
-            given: chance.pick(&place.given),
-            family: chance.pick(&place.family),
-            number,
-            chance,
-        }
+        Self { place, given: chance.pick(&place.given), family: chance.pick(&place.family), number, chance }
     }
 
     fn email(&self) -> String {
-        format!(
-            "{}.{}.{}@example.com",
-            self.given.ascii,
-            self.family.ascii,
-            self.number + 1
-        )
+        format!("{}.{}.{}@example.com", self.given.ascii, self.family.ascii, self.number + 1)
     }
 }
 
@@ -108,29 +97,11 @@ impl Plan {
         use Fault as F;
         match (self.kind, self.custom) {
             (Kind::Import, false) => &[F::BadDate, F::BadNumber, F::BadEmail, F::MissingCell, F::NoEmail],
-            (Kind::Import, true) => &[
-                F::BadDate,
-                F::BadNumber,
-                F::BadEmail,
-                F::MissingCell,
-                F::NoEmail,
-                F::BadOption,
-            ],
-            (Kind::Currency, _) => &[
-                F::UnknownUser,
-                F::BadNumber,
-                F::TooPoor,
-                F::BadOperator,
-                F::LonelyOperator,
-            ],
-            (Kind::Update, false) => &[
-                F::UnknownUser,
-                F::BadNumber,
-                F::TooPoor,
-                F::BadOperator,
-                F::MissingCell,
-                F::LonelyOperator,
-            ],
+            (Kind::Import, true) => &[F::BadDate, F::BadNumber, F::BadEmail, F::MissingCell, F::NoEmail, F::BadOption],
+            (Kind::Currency, _) => &[F::UnknownUser, F::BadNumber, F::TooPoor, F::BadOperator, F::LonelyOperator],
+            (Kind::Update, false) => {
+                &[F::UnknownUser, F::BadNumber, F::TooPoor, F::BadOperator, F::MissingCell, F::LonelyOperator]
+            }
             (Kind::Update, true) => &[
                 F::UnknownUser,
                 F::BadNumber,
@@ -175,13 +146,7 @@ impl Plan {
     fn write_person(&self, mut person: Person, fault: Option<Fault>, out: &mut Vec<u8>) -> std::io::Result<()> {
         let place = person.place;
         let city = person.chance.pick(&place.cities);
-        for text in [
-            person.given.text,
-            person.family.text,
-            city,
-            place.country,
-            place.language,
-        ] {
+        for text in [person.given.text, person.family.text, city, place.country, place.language] {
             cell(text, out);
         }
         let chance = &mut person.chance;
@@ -198,13 +163,7 @@ impl Plan {
             write!(out, ",{}", 1_000 + chance.below(99_000))?;
         }
         if self.custom {
-            write!(
-                out,
-                ",{},{}.{}",
-                1_000 + chance.below(9_000),
-                1 + chance.below(4),
-                chance.below(10)
-            )?;
+            write!(out, ",{},{}.{}", 1_000 + chance.below(9_000), 1 + chance.below(4), chance.below(10))?;
             tier(chance, fault, out);
             date(chance, 2015, 10, out)?;
         }
@@ -290,22 +249,11 @@ fn operation(chance: &mut Chance, amount: Amount, fault: Option<Fault>, out: &mu
 
 fn tier(chance: &mut Chance, fault: Option<Fault>, out: &mut Vec<u8>) {
     let tier = chance.pick(TIERS);
-    cell(
-        if fault == Some(Fault::BadOption) {
-            "Diamond"
-        } else {
-            tier
-        },
-        out,
-    );
+    cell(if fault == Some(Fault::BadOption) { "Diamond" } else { tier }, out);
 }
 
 fn date(chance: &mut Chance, first_year: u64, years: u64, out: &mut Vec<u8>) -> std::io::Result<()> {
-    let (year, month, day) = (
-        first_year + chance.below(years),
-        1 + chance.below(12),
-        1 + chance.below(28),
-    );
+    let (year, month, day) = (first_year + chance.below(years), 1 + chance.below(12), 1 + chance.below(28));
     write!(out, ",{year}-{month:02}-{day:02}")
 }
 

@@ -18,10 +18,7 @@ impl FromRequestParts<App> for Auth {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
         let key = key(&parts.headers).ok_or_else(|| {
-            Failure::new(
-                Code::Unauthorized,
-                "The request has no key; send it as Authorization: Bearer KEY.",
-            )
+            Failure::new(Code::Unauthorized, "The request has no key; send it as Authorization: Bearer KEY.")
         })?;
         match app.engine.check_key(key).await? {
             KeyCheck::Valid(caller) => Ok(Self(caller)),

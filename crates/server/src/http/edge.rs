@@ -47,10 +47,7 @@ pub async fn edge(State(app): State<App>, request: Request, next: Next) -> Respo
     let text = id.to_str().unwrap_or_default().to_owned();
     let face = Face::of(request.uri().path());
     // The route and not the address, which may hold somebody's email.
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or("none", MatchedPath::as_str);
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
     let span = tracing::info_span!("request", method = %request.method(), route, request_id = text);
 
     let mut response = next.run(heard_out(request)).instrument(span.clone()).await;
@@ -63,11 +60,7 @@ pub async fn edge(State(app): State<App>, request: Request, next: Next) -> Respo
     }
     response.headers_mut().insert(REQUEST_ID, id);
     let milliseconds = app.engine.clock().since(begun).as_millis();
-    tracing::info!(
-        status = response.status().as_u16(),
-        milliseconds,
-        "a request was answered"
-    );
+    tracing::info!(status = response.status().as_u16(), milliseconds, "a request was answered");
     response
 }
 
@@ -75,19 +68,13 @@ pub async fn edge(State(app): State<App>, request: Request, next: Next) -> Respo
 fn request_id(headers: &HeaderMap, request: &Request) -> HeaderValue {
     let sane = |id: &&HeaderValue| (1..=128).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic);
     let given = headers.get(REQUEST_ID).filter(sane).cloned();
-    let made = || {
-        MakeRequestUuid
-            .make_request_id(request)
-            .map(|id| id.into_header_value())
-    };
+    let made = || MakeRequestUuid.make_request_id(request).map(|id| id.into_header_value());
     given.or_else(made).unwrap_or(HeaderValue::from_static("none"))
 }
 
 fn written(response: Response, (content_type, body): (&'static str, String)) -> Response {
     let (mut parts, _) = response.into_parts();
     parts.headers.remove(CONTENT_LENGTH);
-    parts
-        .headers
-        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     Response::from_parts(parts, Body::from(body))
 }

@@ -44,7 +44,8 @@ impl WireId for UserId {
     const NAMES: &str = "user";
 
     fn read(text: &str) -> Option<Self> {
-        text.parse().ok().map(Self)
+        // An id has one spelling: neither +7 nor 007.
+        text.parse().ok().map(Self).filter(|id| id.to_string() == text)
     }
 }
 
@@ -81,10 +82,19 @@ pub fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Failure> {
     Ok(params)
 }
 
-/// No query parameter at all.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NoParams {}
+/// No query parameters. What an operation does not know is refused, so that nobody takes its answer for another one.
+pub struct NoParams;
+
+impl<S: Send + Sync> FromRequestParts<S> for NoParams {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Nothing {}
+        query(&parts.uri).map(|Nothing {}| Self)
+    }
+}
 
 /// A time in a query.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -96,8 +106,7 @@ impl TryFrom<String> for Time {
 
     fn try_from(text: String) -> Result<Self, String> {
         let time = parse_datetime(&text);
-        time.map(Self)
-            .ok_or_else(|| "a time is written as RFC 3339 says, such as 2026-01-31T09:30:00Z".to_owned())
+        time.map(Self).ok_or_else(|| "a time is written as RFC 3339 says, such as 2026-01-31T09:30:00Z".to_owned())
     }
 }
 
@@ -129,18 +138,8 @@ pub fn cut_off() -> Failure {
 }
 
 fn check_json_headers(headers: &HeaderMap) -> Result<(), Failure> {
-    let of = |name| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
-    };
-    let content_type = of(CONTENT_TYPE)
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
+    let of = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type = of(CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let refuse = |detail| Err(Failure::new(Code::UnsupportedMediaType, detail));
     if content_type != "application/json" {
         return refuse("The body must be JSON, with Content-Type: application/json.");

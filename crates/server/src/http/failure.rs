@@ -40,10 +40,7 @@ impl From<Error> for Failure {
 
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
-        Self {
-            cause: error.is_internal().then(|| chain(&error)),
-            error: error.public(),
-        }
+        Self { cause: error.is_internal().then(|| chain(&error)), error: error.public() }
     }
 }
 
@@ -68,16 +65,10 @@ impl IntoResponse for Failure {
 
 /// A handler panicked.
 pub fn from_panic(panic: Box<dyn Any + Send>) -> Response {
-    let said = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied());
+    let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     Failure {
         cause: Some(format!("panic: {}", said.unwrap_or("without words"))),
-        ..Failure::new(
-            Code::Internal,
-            "Something failed on our side; the log of the server has the cause.",
-        )
+        ..Failure::new(Code::Internal, "Something failed on our side; the log of the server has the cause.")
     }
     .into_response()
 }

@@ -23,12 +23,7 @@ pub fn heard_out(request: Request) -> Request {
     }
     // Whoever waits to be told to go on has not sent anything yet, and reading would tell them to.
     let waits = request.headers().contains_key(EXPECT);
-    request.map(|body| {
-        Body::from_stream(Heard {
-            body: Some(body.into_data_stream()),
-            waits,
-        })
-    })
+    request.map(|body| Body::from_stream(Heard { body: Some(body.into_data_stream()), waits }))
 }
 
 struct Heard {

@@ -45,9 +45,7 @@ pub struct HttpConfig {
 
 impl Default for HttpConfig {
     fn default() -> Self {
-        Self {
-            json_body_bytes: 32 << 20,
-        }
+        Self { json_body_bytes: 32 << 20 }
     }
 }
 
@@ -63,14 +61,9 @@ struct App {
 /// Everything that is served.
 pub fn router(engine: Engine, config: HttpConfig) -> Router {
     let (documented, document) = routes().split_for_parts();
-    let app = App {
-        engine,
-        config,
-        document: document.to_json().expect("the document is made of plain values").into(),
-    };
-    let routes = documented
-        .merge(operations::routes())
-        .nest(returning_ai::ALIAS, returning_ai::routes().into());
+    let app =
+        App { engine, config, document: document.to_json().expect("the document is made of plain values").into() };
+    let routes = documented.merge(operations::routes()).nest(returning_ai::ALIAS, returning_ai::routes().into());
     served(routes, app)
 }
 
@@ -96,9 +89,7 @@ pub fn openapi() -> OpenApi {
 
 /// The routes that the document names.
 fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(document())
-        .merge(native::routes())
-        .nest(returning_ai::PREFIX, returning_ai::routes())
+    OpenApiRouter::with_openapi(document()).merge(native::routes()).nest(returning_ai::PREFIX, returning_ai::routes())
 }
 
 /// The document before there are routes in it.
@@ -117,9 +108,7 @@ fn document() -> OpenApi {
     );
     let key = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
-        .description(Some(
-            "`Authorization: Bearer KEY`; `Authorization: Token KEY` is the same.",
-        ))
+        .description(Some("`Authorization: Bearer KEY`; `Authorization: Token KEY` is the same."))
         .build();
     let components = utoipa::openapi::ComponentsBuilder::new().security_scheme("key", SecurityScheme::Http(key));
     document.components = Some(components.build());

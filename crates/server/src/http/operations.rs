@@ -17,10 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The routes that are about the server and not about a community.
 pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
-        .route("/openapi.json", get(openapi))
+    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).route("/openapi.json", get(openapi))
 }
 
 fn healthz() -> Ready<impl IntoResponse> {

@@ -19,10 +19,7 @@ pub struct Page<T> {
 impl<T> Page<T> {
     /// A page, and the place at which the next one begins.
     pub fn new(data: impl IntoIterator<Item = T>, next: Option<impl Display>) -> Self {
-        Self {
-            data: data.into_iter().collect(),
-            next_cursor: next.map(Cursor::seal),
-        }
+        Self { data: data.into_iter().collect(), next_cursor: next.map(Cursor::seal) }
     }
 
     /// The only page of a short list.

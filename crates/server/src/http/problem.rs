@@ -51,12 +51,7 @@ pub struct FaultBody {
 
 impl From<Fault> for FaultBody {
     fn from(fault: Fault) -> Self {
-        Self {
-            column: fault.column,
-            pointer: fault.pointer,
-            code: fault.code.as_str(),
-            message: fault.message,
-        }
+        Self { column: fault.column, pointer: fault.pointer, code: fault.code.as_str(), message: fault.message }
     }
 }
 
@@ -81,11 +76,7 @@ pub struct Problems;
 
 impl IntoResponses for Problems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let content = || {
-            ContentBuilder::new()
-                .schema(Some(Ref::from_schema_name("Problem")))
-                .build()
-        };
+        let content = || ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
         let says = |what: &str| {
             let response = ResponseBuilder::new().description(what);
             RefOr::T(response.content("application/problem+json", content()).build())

@@ -115,15 +115,9 @@ async fn bulk_update(State(app): State<App>, Auth(caller): Auth, request: Reques
     let mut new = NewJob::new(JobKind::Update);
     new.options.match_by = Some(MatchBy::Email);
     new.options.queue = Some(QUEUE.to_owned());
-    let door = Door {
-        file_part: "data",
-        set: set_log_name,
-        kind_option: None,
-    };
+    let door = Door { file_part: "data", set: set_log_name, kind_option: None };
     check_form(&request)?;
-    let job = Description::new(door, new)
-        .receive(&app.engine, &caller, request)
-        .await?;
+    let job = Description::new(door, new).receive(&app.engine, &caller, request).await?;
     Ok(Json(Queued {
         status: "success",
         message: "Bulk update user process is queued",
@@ -136,10 +130,7 @@ async fn bulk_update(State(app): State<App>, Auth(caller): Auth, request: Reques
 
 fn set_log_name(new: &mut NewJob, name: &str, text: &str) -> Result<(), Error> {
     if name != "log_name" {
-        return Err(invalid_option(
-            name,
-            format!("there is no part \"{}\" here", excerpt(name)),
-        ));
+        return Err(invalid_option(name, format!("there is no part \"{}\" here", excerpt(name))));
     }
     text.clone_into(&mut new.name);
     Ok(())
@@ -149,13 +140,11 @@ fn set_log_name(new: &mut NewJob, name: &str, text: &str) -> Result<(), Error> {
 fn check_form(request: &Request) -> Result<(), Failure> {
     match (is_form(request.headers()), request.headers().contains_key(CONTENT_TYPE)) {
         (true, _) => Ok(()),
-        (false, true) => Err(Failure::new(
-            Code::UnsupportedMediaType,
-            "Send the CSV file as the part data of multipart/form-data.",
-        )),
-        (false, false) => Err(Failure::new(
-            Code::NoFile,
-            "There is no file; send it as the part data of multipart/form-data.",
-        )),
+        (false, true) => {
+            Err(Failure::new(Code::UnsupportedMediaType, "Send the CSV file as the part data of multipart/form-data."))
+        }
+        (false, false) => {
+            Err(Failure::new(Code::NoFile, "There is no file; send it as the part data of multipart/form-data."))
+        }
     }
 }

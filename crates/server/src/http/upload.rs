@@ -41,20 +41,13 @@ pub struct Description {
 impl Description {
     /// A job of which nothing was said.
     pub fn new(door: Door, new: NewJob) -> Self {
-        Self {
-            door,
-            new,
-            given: BTreeSet::new(),
-        }
+        Self { door, new, given: BTreeSet::new() }
     }
 
     /// Takes one option. Refuses with `invalid_option`.
     pub fn set(&mut self, name: &str, text: &str) -> Result<(), Error> {
         if !self.given.insert(name.to_owned()) {
-            return Err(invalid_option(
-                name,
-                format!("{} is given more than once", excerpt(name)),
-            ));
+            return Err(invalid_option(name, format!("{} is given more than once", excerpt(name))));
         }
         (self.door.set)(&mut self.new, name, text)
     }
@@ -106,11 +99,7 @@ impl Description {
     }
 
     async fn receive_part(&mut self, engine: &Engine, caller: &Caller, mut part: Part<'_>) -> Result<Upload, Failure> {
-        self.new.file_name = part
-            .field
-            .file_name()
-            .filter(|name| !name.is_empty())
-            .map(str::to_owned);
+        self.new.file_name = part.field.file_name().filter(|name| !name.is_empty()).map(str::to_owned);
         self.new.charset = part.field.content_type().and_then(charset);
         let kind_may_follow = self.door.kind_option.is_some_and(|name| !self.given.contains(name));
         let mut upload = match kind_may_follow {
@@ -128,11 +117,7 @@ impl Description {
             None => Ok(()),
             Some(_) => Err(Failure::new(
                 Code::NoFile,
-                format!(
-                    "The file must be the part {}, not {}.",
-                    self.door.file_part,
-                    excerpt(name)
-                ),
+                format!("The file must be the part {}, not {}.", self.door.file_part, excerpt(name)),
             )),
         }
     }
@@ -161,16 +146,9 @@ async fn text(name: &str, mut part: Part<'_>) -> Result<String, Failure> {
 
 /// Refuses an option, naming it.
 pub fn invalid_option(name: &str, message: String) -> Error {
-    let fault = Fault {
-        column: None,
-        pointer: Some(format!("/{name}")),
-        code: Code::InvalidOption,
-        message: message.clone(),
-    };
-    Error {
-        errors: vec![fault],
-        ..Error::new(Code::InvalidOption, message)
-    }
+    let fault =
+        Fault { column: None, pointer: Some(format!("/{name}")), code: Code::InvalidOption, message: message.clone() };
+    Error { errors: vec![fault], ..Error::new(Code::InvalidOption, message) }
 }
 
 /// The parts of a form, one after the other.
@@ -229,10 +207,7 @@ fn malformed(why: &str) -> Failure {
 }
 
 fn header(headers: &HeaderMap, name: axum::http::HeaderName) -> &str {
-    headers
-        .get(name)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default()
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 /// Whether the body is a form.
@@ -243,10 +218,7 @@ pub fn is_form(headers: &HeaderMap) -> bool {
 
 /// The charset that a content type names.
 fn charset(content_type: &str) -> Option<String> {
-    let mut parameters = content_type
-        .split(';')
-        .skip(1)
-        .filter_map(|parameter| parameter.split_once('='));
+    let mut parameters = content_type.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
     let (_, charset) = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))?;
     Some(charset.trim().trim_matches('"').to_owned())
 }

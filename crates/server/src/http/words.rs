@@ -9,10 +9,7 @@ use utoipa::openapi::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
 
 fn words<T: Copy>(all: &[T], as_str: fn(T) -> &'static str) -> Object {
     let words = all.iter().map(|word| as_str(*word));
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .enum_values(Some(words))
-        .build()
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).build()
 }
 
 /// The kinds of jobs.

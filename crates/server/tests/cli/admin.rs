@@ -15,17 +15,8 @@ async fn communities_and_keys_are_made_listed_and_revoked() {
         let made = home.json(&["key", "create", "--name", "all", "--json"]);
         assert_eq!(made["key"].as_str().unwrap().len(), 64);
         assert!(made["key"].as_str().unwrap().starts_with(id));
-        let some = home.json(&[
-            "key",
-            "create",
-            "--name",
-            "some",
-            "--scope",
-            "jobs:read",
-            "--expires",
-            "90d",
-            "--json",
-        ]);
+        let some =
+            home.json(&["key", "create", "--name", "some", "--scope", "jobs:read", "--expires", "90d", "--json"]);
         let listed = home.json(&["key", "list", "--json"]);
         assert_eq!(listed.as_array().unwrap().len(), 2);
         assert_eq!(listed[0]["scopes"].as_array().unwrap().len(), 15);
@@ -56,17 +47,11 @@ fn what_is_not_there_is_said() {
     assert!(home.run(&["migrate"]).ok().contains("nothing was to be done"));
     assert!(home.run(&["key", "list"]).exit(2).contains("There is no community yet"));
     home.run(&["community", "create", "Ours"]).ok();
-    assert!(
-        home.run(&["key", "list", "--community", "Theirs"])
-            .exit(2)
-            .contains("no community \"Theirs\"")
-    );
+    assert!(home.run(&["key", "list", "--community", "Theirs"]).exit(2).contains("no community \"Theirs\""));
     let id = "0".repeat(24);
     assert!(home.run(&["key", "revoke", &id]).exit(2).contains("There is no key"));
     assert!(home.run(&["community", "create", ""]).exit(2).contains("1 to 100"));
-    let error = home
-        .run(&["key", "create", "--name", "n", "--scope", "bulk:everything"])
-        .exit(2);
+    let error = home.run(&["key", "create", "--name", "n", "--scope", "bulk:everything"]).exit(2);
     assert!(error.contains("bulk:update"), "{error}");
 }
 
@@ -75,12 +60,7 @@ async fn verify_exits_with_1_where_the_store_does_not_hold() {
     let home = Home::new();
     let key = home.make_key();
     let server = home.serve(&[]);
-    home.feed(
-        &["import", "-", "--url", &server.url, "--key", &key],
-        &[],
-        "Email,City\nada@example.com,London\n",
-    )
-    .ok();
+    home.feed(&["import", "-", "--url", &server.url, "--key", &key], &[], "Email,City\nada@example.com,London\n").ok();
     assert_eq!(server.terminate(), Some(0));
     let holds = home.run(&["verify"]).ok();
     assert!(holds.contains("1 user, 1 change set and 1 job"), "{holds}");
@@ -89,10 +69,5 @@ async fn verify_exits_with_1_where_the_store_does_not_hold() {
     testing::execute(&store, "UPDATE users SET version = 7").await;
     let broken = home.run(&["verify"]);
     assert_eq!(broken.code, Some(1), "{broken:?}");
-    assert!(
-        broken
-            .out
-            .contains("user 1: the last change is not what the user holds"),
-        "{broken:?}"
-    );
+    assert!(broken.out.contains("user 1: the last change is not what the user holds"), "{broken:?}");
 }

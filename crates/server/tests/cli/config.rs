@@ -29,8 +29,7 @@ fn shared_settings_stand_at_the_top_of_the_file() {
     assert!(made("file") && !made("muster-data"));
     home.run_with(&["migrate"], &[("MUSTER_DATA_DIR", "environment")]).ok();
     assert!(made("environment"));
-    home.run_with(&["migrate", "--data-dir", "flag"], &[("MUSTER_DATA_DIR", "other")])
-        .ok();
+    home.run_with(&["migrate", "--data-dir", "flag"], &[("MUSTER_DATA_DIR", "other")]).ok();
     assert!(made("flag") && !made("other"));
 }
 
@@ -70,11 +69,7 @@ fn unknown_settings_are_refused_with_the_nearest() {
         ("[comands.generate]\nusers = 1", "comands", "commands"),
         ("[commands.genrate]\nusers = 1", "commands.genrate", "generate"),
         ("[commands.generate]\nuser = 1", "commands.generate.user", "users"),
-        (
-            "[commands.key.create]\nscopes = []",
-            "commands.key.create.scopes",
-            "scope",
-        ),
+        ("[commands.key.create]\nscopes = []", "commands.key.create.scopes", "scope"),
     ] {
         home.write("muster.toml", text);
         let error = home.run(&["generate"]).exit(2);

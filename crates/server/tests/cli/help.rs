@@ -37,9 +37,7 @@ fn every_command_has_help_and_every_flag_its_variable() {
         let help = home.run(&[command, &["--help"][..]].concat()).ok();
         let usage = ["muster"].iter().chain(*command).copied().collect::<Vec<_>>().join(" ");
         assert!(help.contains(&format!("Usage: {usage}")), "{help}");
-        let flags = help
-            .lines()
-            .filter(|line| line.trim_start().trim_start_matches("-o, ").starts_with("--"));
+        let flags = help.lines().filter(|line| line.trim_start().trim_start_matches("-o, ").starts_with("--"));
         let flags = flags.count();
         assert_eq!(help.matches("[env: MUSTER_").count(), flags, "{help}");
         assert!(!help.contains("crash-at"), "{help}");
@@ -52,9 +50,7 @@ fn help_is_complete() {
     let listed = |command: &[&str]| -> Vec<String> {
         let help = home.run(&[command, &["--help"]].concat()).ok();
         let lines = help.lines().skip_while(|line| *line != "Commands:").skip(1);
-        let names = lines
-            .take_while(|line| !line.is_empty())
-            .filter_map(|line| line.split_whitespace().next());
+        let names = lines.take_while(|line| !line.is_empty()).filter_map(|line| line.split_whitespace().next());
         names.filter(|name| *name != "help").map(str::to_owned).collect()
     };
     let mut found = 1;

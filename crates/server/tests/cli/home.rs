@@ -40,20 +40,14 @@ impl Run {
 /// Runs a test on every database that there is.
 pub async fn on_every_database(test: impl Fn(&Home)) {
     for database in testing::database_urls().await {
-        let home = Home {
-            database,
-            ..Home::new()
-        };
+        let home = Home { database, ..Home::new() };
         tokio::task::block_in_place(|| test(&home));
     }
 }
 
 impl Home {
     pub fn new() -> Self {
-        Self {
-            folder: tempfile::tempdir().unwrap(),
-            database: None,
-        }
+        Self { folder: tempfile::tempdir().unwrap(), database: None }
     }
 
     pub fn path(&self) -> &Path {
@@ -69,10 +63,7 @@ impl Home {
         command.args(args).current_dir(self.path()).env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.envs(self.database.as_ref().map(|url| ("MUSTER_DATABASE_URL", url)));
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
@@ -87,11 +78,7 @@ impl Home {
     /// Runs a command that reads this.
     pub fn feed(&self, args: &[&str], variables: &[(&str, &str)], input: &str) -> Run {
         let mut command = self.command(args);
-        let mut child = command
-            .envs(variables.iter().copied())
-            .stdin(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = command.envs(variables.iter().copied()).stdin(Stdio::piped()).spawn().unwrap();
         // What refuses at once does not read.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes()).is_ok();
         finish(child)
@@ -117,11 +104,7 @@ impl Home {
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
         let url = line.trim().strip_prefix("listening on ").expect(&line).to_owned();
-        Server {
-            child,
-            url,
-            _stdout: stdout,
-        }
+        Server { child, url, _stdout: stdout }
     }
 }
 
@@ -169,8 +152,6 @@ impl Drop for Server {
 
 /// Sends a signal to a process that this test started.
 pub fn signal(child: &Child, name: &str) {
-    let sent = Command::new("kill")
-        .args(["-s", name, &child.id().to_string()])
-        .status();
+    let sent = Command::new("kill").args(["-s", name, &child.id().to_string()]).status();
     assert!(sent.unwrap().success());
 }

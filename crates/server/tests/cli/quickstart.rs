@@ -35,10 +35,7 @@ async fn it_shows_everything_and_can_be_run_again() {
 #[test]
 fn it_can_be_interrupted_and_run_again() {
     let home = Home::new();
-    let mut child = home
-        .command(&ARGS.iter().copied().chain(["--once"]).collect::<Vec<_>>())
-        .spawn()
-        .unwrap();
+    let mut child = home.command(&ARGS.iter().copied().chain(["--once"]).collect::<Vec<_>>()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert!(lines.any(|line| line.unwrap().starts_with("Import 2,000 users")));
     signal(&child, "INT");
@@ -62,14 +59,7 @@ fn it_takes_the_next_free_port() {
     let home = Home::new();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
-    let args = [
-        "quickstart",
-        "--once",
-        "--users",
-        "20",
-        "--listen",
-        &address.to_string(),
-    ];
+    let args = ["quickstart", "--once", "--users", "20", "--listen", &address.to_string()];
     let words = home.run(&args).ok();
     assert!(words.contains(&format!("Port {} is taken", address.port())), "{words}");
 }

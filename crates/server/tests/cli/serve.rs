@@ -7,10 +7,7 @@ fn a_second_server_on_one_folder_is_refused() {
     let home = Home::new();
     let first = home.serve(&[]);
     let error = home.run(&["serve", "--listen", "127.0.0.1:0"]).exit(2);
-    assert!(
-        error.contains("Another muster serves ./muster-data already."),
-        "{error}"
-    );
+    assert!(error.contains("Another muster serves ./muster-data already."), "{error}");
     let other = home.serve(&["--data-dir", "elsewhere"]);
     assert_ne!(first.url, other.url);
 

@@ -23,11 +23,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            limits: Limits::default(),
-            config: HttpConfig::default(),
-            works: true,
-        }
+        Self { limits: Limits::default(), config: HttpConfig::default(), works: true }
     }
 }
 
@@ -70,11 +66,8 @@ impl App {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
         let address = listener.local_addr().expect("it has an address");
         let router = router(engine.clone(), options.config);
-        let server = tokio::spawn(async move {
-            axum::serve(listener, router)
-                .await
-                .expect("it serves until the test ends")
-        });
+        let server =
+            tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves until the test ends") });
         let worker = options.works.then(|| {
             let (stop, stopped) = oneshot::channel::<()>();
             let worker = Worker::new(&engine).expect("a worker can be made");
@@ -103,11 +96,7 @@ impl App {
             running.await.expect("the worker ends well");
         }
         self.server.abort();
-        assert_eq!(
-            self.engine.staging().count_incoming().expect("the folder is there"),
-            0,
-            "a file was left over"
-        );
+        assert_eq!(self.engine.staging().count_incoming().expect("the folder is there"), 0, "a file was left over");
     }
 
     /// The folder of the server's files.
@@ -116,16 +105,8 @@ impl App {
     }
 
     pub async fn make_key(&self, community: &Community, scopes: &[Scope]) -> String {
-        let new = NewKey {
-            name: "test".to_owned(),
-            scopes: scopes.to_vec(),
-            expires_at: None,
-        };
-        self.engine
-            .create_key(community, &new)
-            .await
-            .expect("a key can be made")
-            .secret
+        let new = NewKey { name: "test".to_owned(), scopes: scopes.to_vec(), expires_at: None };
+        self.engine.create_key(community, &new).await.expect("a key can be made").secret
     }
 
     /// A request without a key.
@@ -149,20 +130,14 @@ impl App {
 
     /// The text of what is there, which must be there.
     pub async fn get_text(&self, path: &str) -> String {
-        let response = self
-            .request(Method::GET, path)
-            .send()
-            .await
-            .expect("the server answers");
+        let response = self.request(Method::GET, path).send().await.expect("the server answers");
         assert_eq!(response.status(), 200, "{path}");
         response.text().await.expect("the answer is a text")
     }
 
     /// Submits a CSV file and gives the job as it was accepted.
     pub async fn submit(&self, query: &str, csv: &str) -> Value {
-        let request = self
-            .post(&format!("/v1/jobs{query}"))
-            .header("content-type", "text/csv");
+        let request = self.post(&format!("/v1/jobs{query}")).header("content-type", "text/csv");
         let (status, job) = json_of(request.body(csv.to_owned())).await;
         assert_eq!(status, 202, "{job}");
         job
@@ -196,10 +171,7 @@ impl App {
     }
 
     pub async fn count_jobs(&self) -> usize {
-        self.get("/v1/jobs").await.1["data"]
-            .as_array()
-            .expect("a page has data")
-            .len()
+        self.get("/v1/jobs").await.1["data"].as_array().expect("a page has data").len()
     }
 }
 
@@ -213,10 +185,7 @@ pub async fn json_of(request: RequestBuilder) -> (StatusCode, Value) {
     let response = request.send().await.expect("the server answers");
     let status = response.status();
     let text = response.text().await.expect("the answer is a text");
-    (
-        status,
-        serde_json::from_str(&text).unwrap_or_else(|_| panic!("{status}: {text}")),
-    )
+    (status, serde_json::from_str(&text).unwrap_or_else(|_| panic!("{status}: {text}")))
 }
 
 /// Takes out what differs from run to run, so that the rest can be compared.

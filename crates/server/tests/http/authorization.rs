@@ -24,20 +24,13 @@ fn operations() -> Vec<Operation> {
     let mut operations = Vec::new();
     for (path, methods) in document["paths"].as_object().expect("it has paths") {
         for (method, operation) in methods.as_object().expect("a path has methods") {
-            let scopes = operation["security"][0]["key"]
-                .as_array()
-                .expect("every operation names its scopes");
+            let scopes = operation["security"][0]["key"].as_array().expect("every operation names its scopes");
             operations.push(Operation {
                 method: method.to_uppercase().parse().expect("it is a method"),
                 path: path.clone(),
                 scopes: scopes
                     .iter()
-                    .map(|scope| {
-                        scope
-                            .as_str()
-                            .and_then(|scope| scope.parse().ok())
-                            .expect("it is a scope")
-                    })
+                    .map(|scope| scope.as_str().and_then(|scope| scope.parse().ok()).expect("it is a scope"))
                     .collect(),
                 body: operation["requestBody"]["content"].clone(),
             });
@@ -95,9 +88,7 @@ async fn objects(app: &App, key: &str) -> BTreeMap<&'static str, String> {
 fn target<'a>(objects: &'a BTreeMap<&'static str, String>, path: &str) -> Option<&'a str> {
     path.contains("{id}").then(|| {
         let of = objects.iter().find(|(prefix, _)| path.starts_with(**prefix));
-        of.unwrap_or_else(|| panic!("a test must know an object for {path}"))
-            .1
-            .as_str()
+        of.unwrap_or_else(|| panic!("a test must know an object for {path}")).1.as_str()
     })
 }
 
@@ -105,11 +96,7 @@ fn target<'a>(objects: &'a BTreeMap<&'static str, String>, path: &str) -> Option
 async fn every_operation_refuses_who_has_no_key() {
     on_every_database(async |app| {
         for operation in operations() {
-            for wrong in [
-                None,
-                Some("x".repeat(64)),
-                Some(app.key.replace(&app.key[30..], &"0".repeat(34))),
-            ] {
+            for wrong in [None, Some("x".repeat(64)), Some(app.key.replace(&app.key[30..], &"0".repeat(34)))] {
                 let request = operation.request(app, "1");
                 let response = wrong.iter().fold(request, |request, key| request.bearer_auth(key));
                 let response = response.send().await.unwrap();
@@ -134,17 +121,8 @@ async fn every_operation_names_the_scope_that_a_key_lacks() {
                 let key = app.make_key(&app.community, &others).await;
                 let id = target(&objects, &operation.path).unwrap_or_default();
                 let (status, body) = json_of(operation.request(app, id).bearer_auth(key)).await;
-                assert_eq!(
-                    (status.as_u16(), &body["code"]),
-                    (403, &json!("missing_scope")),
-                    "{}",
-                    operation.name()
-                );
-                assert!(
-                    body.to_string().contains(lacking.as_str()),
-                    "{}: {body}",
-                    operation.name()
-                );
+                assert_eq!((status.as_u16(), &body["code"]), (403, &json!("missing_scope")), "{}", operation.name());
+                assert!(body.to_string().contains(lacking.as_str()), "{}: {body}", operation.name());
             }
         }
     })
@@ -177,8 +155,7 @@ async fn another_communitys_object_is_like_one_that_does_not_exist() {
         let other = app.engine.create_community("Theirs").await.unwrap();
         let stranger = app.make_key(&other, Scope::ALL).await;
         // The stranger's own user and job come first, so that ids that are counted differ.
-        app.run("?kind=import", "Email\na@example.com\nb@example.com\nc@example.com\n")
-            .await;
+        app.run("?kind=import", "Email\na@example.com\nb@example.com\nc@example.com\n").await;
         let (_, page) = app.get("/v1/users").await;
         let mut objects = objects(app, &app.key).await;
         let last = page["data"].as_array().unwrap().last().unwrap()["id"].to_string();
@@ -193,20 +170,33 @@ async fn another_communitys_object_is_like_one_that_does_not_exist() {
                 (status.as_u16(), without(body, &["request_id"]))
             };
             let theirs = ask(id).await;
-            assert_eq!(
-                (theirs.0, &theirs.1["code"]),
-                (404, &json!("not_found")),
-                "{}",
-                operation.name()
-            );
+            assert_eq!((theirs.0, &theirs.1["code"]), (404, &json!("not_found")), "{}", operation.name());
             let missing = match id {
                 id if id.starts_with("job_") => format!("job_{hex}"),
                 id if id.len() == hex.len() => hex.to_owned(),
                 _ => "987654321".to_owned(),
             };
-            for absent in [missing.as_str(), "x", "0", "-1", "%FF", "99999999999999999999"] {
+            for absent in [missing.as_str(), "x", "0", "-1", "%FF", "99999999999999999999", "+1", "01"] {
                 assert_eq!(ask(absent).await, theirs, "{} with {absent}", operation.name());
             }
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_native_operation_refuses_a_query_parameter_that_it_does_not_know() {
+    on_every_database(async |app| {
+        let objects = objects(app, &app.key).await;
+        for mut operation in operations() {
+            if !operation.path.starts_with("/v1/") {
+                continue;
+            }
+            let id = target(&objects, &operation.path).unwrap_or_default().to_owned();
+            operation.path.push_str("?at=2020-01-01T00:00:00Z");
+            let (status, problem) = json_of(operation.request(app, &id).bearer_auth(&app.key)).await;
+            assert_eq!(status, 400, "{}: {problem}", operation.name());
+            assert!(problem["code"] == "invalid_request" || problem["code"] == "invalid_option", "{problem}");
         }
     })
     .await;

@@ -8,10 +8,7 @@ use serde_json::{Value, json};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_problem_says_everything_that_rfc_9457_and_we_promise() {
     on_every_database(async |app| {
-        let request = app
-            .post("/v1/jobs")
-            .header("x-request-id", "call-7")
-            .body("Emial,First Name,Foo\nx,y,z\n");
+        let request = app.post("/v1/jobs").header("x-request-id", "call-7").body("Emial,First Name,Foo\nx,y,z\n");
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), 400);
         assert_eq!(response.headers()["content-type"], "application/problem+json");
@@ -54,9 +51,7 @@ async fn every_response_has_a_request_id_and_takes_over_only_a_sane_one() {
     on_every_database(async |app| {
         let id_of = async |given: Option<&str>| {
             let request = app.bare(Method::GET, "/healthz");
-            let request = given
-                .into_iter()
-                .fold(request, |request, id| request.header("x-request-id", id));
+            let request = given.into_iter().fold(request, |request, id| request.header("x-request-id", id));
             let response = request.send().await.unwrap();
             response.headers()["x-request-id"].to_str().unwrap().to_owned()
         };
@@ -76,72 +71,26 @@ async fn every_response_has_a_request_id_and_takes_over_only_a_sane_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_json_body_is_limited_typed_and_complete() {
-    let options = Options {
-        config: HttpConfig { json_body_bytes: 1_000 },
-        ..Options::default()
-    };
+    let options = Options { config: HttpConfig { json_body_bytes: 1_000 }, ..Options::default() };
     with(options, async |app| {
-        let post = |body: &str| {
-            app.post("/v1/fields")
-                .header("content-type", "application/json")
-                .body(body.to_owned())
-        };
+        let post = |body: &str| app.post("/v1/fields").header("content-type", "application/json").body(body.to_owned());
         let long = format!("{{\"name\":\"{}\"}}", "x".repeat(1_000));
         let cases = [
             (post(&long), 413, "body_too_large", Value::Null),
-            (
-                app.post("/v1/fields").body("{}"),
-                415,
-                "unsupported_media_type",
-                Value::Null,
-            ),
-            (
-                post("{}").header("content-encoding", "gzip"),
-                415,
-                "unsupported_media_type",
-                Value::Null,
-            ),
-            (
-                post("{\"name\": \"A\", \"type\": \"colour\"}"),
-                400,
-                "invalid_request",
-                json!("/type"),
-            ),
-            (
-                post("{\"name\": 7, \"type\": \"text\"}"),
-                400,
-                "invalid_request",
-                json!("/name"),
-            ),
-            (
-                post("{\"name\": \"A\", \"type\": \"text\", \"hue\": 1}"),
-                400,
-                "invalid_request",
-                json!("/hue"),
-            ),
-            (
-                post("{\"name\": \"A\", \"name\": \"B\", \"type\": \"text\"}"),
-                400,
-                "invalid_request",
-                json!(""),
-            ),
+            (app.post("/v1/fields").body("{}"), 415, "unsupported_media_type", Value::Null),
+            (post("{}").header("content-encoding", "gzip"), 415, "unsupported_media_type", Value::Null),
+            (post("{\"name\": \"A\", \"type\": \"colour\"}"), 400, "invalid_request", json!("/type")),
+            (post("{\"name\": 7, \"type\": \"text\"}"), 400, "invalid_request", json!("/name")),
+            (post("{\"name\": \"A\", \"type\": \"text\", \"hue\": 1}"), 400, "invalid_request", json!("/hue")),
+            (post("{\"name\": \"A\", \"name\": \"B\", \"type\": \"text\"}"), 400, "invalid_request", json!("")),
             (post("{\"type\": \"text\"}"), 400, "invalid_request", json!("")),
-            (
-                post("{\"name\": \"A\", \"type\": \"text\"} x"),
-                400,
-                "invalid_request",
-                Value::Null,
-            ),
+            (post("{\"name\": \"A\", \"type\": \"text\"} x"), 400, "invalid_request", Value::Null),
             (post("{\"name\""), 400, "invalid_request", json!("")),
             (post(""), 400, "invalid_request", json!("")),
         ];
         for (request, expected, code, pointer) in cases {
             let (status, problem) = json_of(request).await;
-            assert_eq!(
-                (status.as_u16(), &problem["code"]),
-                (expected, &json!(code)),
-                "{problem}"
-            );
+            assert_eq!((status.as_u16(), &problem["code"]), (expected, &json!(code)), "{problem}");
             assert_eq!(problem["errors"][0]["pointer"], pointer, "{problem}");
         }
     })
@@ -167,11 +116,7 @@ async fn queries_are_refused_where_they_say_what_nobody_hears() {
             "/v1/keys?a=b",
         ] {
             let (status, problem) = app.get(path).await;
-            assert_eq!(
-                (status.as_u16(), &problem["code"]),
-                (400, &json!("invalid_request")),
-                "{path}"
-            );
+            assert_eq!((status.as_u16(), &problem["code"]), (400, &json!("invalid_request")), "{path}");
         }
     })
     .await;

@@ -30,10 +30,7 @@ async fn options_are_names_or_keys_and_names() {
     on_every_database(async |app| {
         let new = json!({"name": "Tier", "type": "select", "options": ["Very Gold", {"key": "s", "name": "Silver"}]});
         let (_, made) = json_of(app.post("/v1/fields").json(&new)).await;
-        assert_eq!(
-            made["options"],
-            json!([{"key": "very_gold", "name": "Very Gold"}, {"key": "s", "name": "Silver"}])
-        );
+        assert_eq!(made["options"], json!([{"key": "very_gold", "name": "Very Gold"}, {"key": "s", "name": "Silver"}]));
     })
     .await;
 }
@@ -42,57 +39,18 @@ async fn options_are_names_or_keys_and_names() {
 async fn a_field_that_cannot_be_is_refused_with_the_place() {
     on_every_database(async |app| {
         for (new, status, code, pointer) in [
-            (
-                json!({"name": "first-NAME", "type": "text"}),
-                409,
-                "field_exists",
-                "/name",
-            ),
+            (json!({"name": "first-NAME", "type": "text"}), 409, "field_exists", "/name"),
             (json!({"name": "Email", "type": "text"}), 409, "field_exists", "/name"),
             (json!({"name": "", "type": "text"}), 400, "invalid_request", "/name"),
-            (
-                json!({"name": "A", "key": "A b", "type": "text"}),
-                400,
-                "invalid_request",
-                "/key",
-            ),
-            (
-                json!({"name": "A", "type": "select"}),
-                400,
-                "invalid_request",
-                "/options",
-            ),
-            (
-                json!({"name": "A", "type": "integer", "min": "x"}),
-                400,
-                "invalid_request",
-                "/min",
-            ),
-            (
-                json!({"name": "A", "type": "integer", "min": 2, "max": 1}),
-                400,
-                "invalid_request",
-                "/max",
-            ),
-            (
-                json!({"name": "A", "type": "text", "max_length": 0}),
-                400,
-                "invalid_request",
-                "/max_length",
-            ),
-            (
-                json!({"name": "A", "type": "select", "options": [7]}),
-                400,
-                "invalid_request",
-                "/options/0",
-            ),
+            (json!({"name": "A", "key": "A b", "type": "text"}), 400, "invalid_request", "/key"),
+            (json!({"name": "A", "type": "select"}), 400, "invalid_request", "/options"),
+            (json!({"name": "A", "type": "integer", "min": "x"}), 400, "invalid_request", "/min"),
+            (json!({"name": "A", "type": "integer", "min": 2, "max": 1}), 400, "invalid_request", "/max"),
+            (json!({"name": "A", "type": "text", "max_length": 0}), 400, "invalid_request", "/max_length"),
+            (json!({"name": "A", "type": "select", "options": [7]}), 400, "invalid_request", "/options/0"),
         ] {
             let (answered, problem) = json_of(app.post("/v1/fields").json(&new)).await;
-            assert_eq!(
-                (answered.as_u16(), &problem["code"]),
-                (status, &json!(code)),
-                "{problem}"
-            );
+            assert_eq!((answered.as_u16(), &problem["code"]), (status, &json!(code)), "{problem}");
             assert_eq!(problem["errors"][0]["pointer"], pointer, "{problem}");
         }
     })

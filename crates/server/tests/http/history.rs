@@ -38,11 +38,7 @@ async fn the_history_says_who_changed_what_when_and_why() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_history_is_given_page_by_page_and_complete() {
     on_every_database(async |app| {
-        app.run(
-            "?kind=import",
-            "Email,City,Title\na@example.com,A,B\nb@example.com,C,D\n",
-        )
-        .await;
+        app.run("?kind=import", "Email,City,Title\na@example.com,A,B\nb@example.com,C,D\n").await;
         let mut path = "/v1/history?limit=2".to_owned();
         let mut seen: Vec<Value> = Vec::new();
         loop {

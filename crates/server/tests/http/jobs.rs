@@ -108,9 +108,7 @@ async fn jobs_are_listed_newest_first_page_by_page() {
         }
         assert_eq!(listed, ids);
 
-        let (_, updates) = app
-            .get("/v1/jobs?kind=update&state=completed&since=2020-01-01T00:00:00Z")
-            .await;
+        let (_, updates) = app.get("/v1/jobs?kind=update&state=completed&since=2020-01-01T00:00:00Z").await;
         assert_eq!(updates["data"][0]["id"], ids[1]);
         assert_eq!(updates["data"].as_array().unwrap().len(), 1);
         let (_, none) = app.get("/v1/jobs?since=2999-01-01T00:00:00Z").await;
@@ -121,10 +119,7 @@ async fn jobs_are_listed_newest_first_page_by_page() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_is_paused_resumed_and_cancelled_and_doing_it_again_changes_nothing() {
-    let idle = Options {
-        works: false,
-        ..Options::default()
-    };
+    let idle = Options { works: false, ..Options::default() };
     with(idle, async |app| {
         let job = app.submit("?kind=import", "Email\na@example.com\n").await;
         let act = async |what: &str| {
@@ -151,10 +146,7 @@ async fn a_job_is_paused_resumed_and_cancelled_and_doing_it_again_changes_nothin
 
 #[tokio::test(flavor = "multi_thread")]
 async fn waiting_ends_when_the_time_is_up() {
-    let idle = Options {
-        works: false,
-        ..Options::default()
-    };
+    let idle = Options { works: false, ..Options::default() };
     with(idle, async |app| {
         let job = app.submit("?kind=import", "Email\na@example.com\n").await;
         let (status, job) = app.get(&format!("/v1/jobs/{}?wait=1", id_of(&job))).await;
@@ -165,19 +157,11 @@ async fn waiting_ends_when_the_time_is_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_community_has_a_limit_of_open_jobs() {
-    let mut options = Options {
-        works: false,
-        ..Options::default()
-    };
+    let mut options = Options { works: false, ..Options::default() };
     options.limits.open_jobs = 1;
     with(options, async |app| {
         app.submit("", "Email\na@example.com\n").await;
-        let response = app
-            .post("/v1/jobs")
-            .body("Email\nb@example.com\n")
-            .send()
-            .await
-            .unwrap();
+        let response = app.post("/v1/jobs").body("Email\nb@example.com\n").send().await.unwrap();
         assert_eq!(response.status(), 429);
         assert!(response.headers().contains_key(header::RETRY_AFTER));
         assert_eq!(response.json::<Value>().await.unwrap()["code"], "too_many_jobs");
@@ -196,11 +180,7 @@ async fn options_that_are_unknown_wrong_or_repeated_are_refused_by_name() {
             ("?mapping=[]", "/mapping"),
         ] {
             let (status, problem) = json_of(app.post(&format!("/v1/jobs{query}")).body("Email\n")).await;
-            assert_eq!(
-                (status.as_u16(), &problem["code"]),
-                (400, &json!("invalid_option")),
-                "{problem}"
-            );
+            assert_eq!((status.as_u16(), &problem["code"]), (400, &json!("invalid_option")), "{problem}");
             assert_eq!(problem["errors"][0]["pointer"], pointer, "{problem}");
         }
         assert_eq!(app.count_jobs().await, 0);

@@ -57,11 +57,7 @@ async fn a_key_cannot_grant_what_it_lacks_and_must_name_its_scopes() {
             (json!({"name": "A", "scopes": [], "expires_at": "soon"}), "/expires_at"),
         ] {
             let (status, problem) = post(body).await;
-            assert_eq!(
-                (status.as_u16(), &problem["errors"][0]["pointer"]),
-                (400, &json!(pointer)),
-                "{problem}"
-            );
+            assert_eq!((status.as_u16(), &problem["errors"][0]["pointer"]), (400, &json!(pointer)), "{problem}");
         }
     })
     .await;
@@ -72,9 +68,7 @@ async fn an_expired_key_is_no_key() {
     on_every_database(async |app| {
         let new = json!({"name": "Old", "scopes": ["users:read"], "expires_at": "2020-01-01T00:00:00Z"});
         let (_, made) = json_of(app.post("/v1/keys").json(&new)).await;
-        let request = app
-            .bare(Method::GET, "/v1/users")
-            .bearer_auth(made["key"].as_str().unwrap());
+        let request = app.bare(Method::GET, "/v1/users").bearer_auth(made["key"].as_str().unwrap());
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), 401);
         assert_eq!(response.headers()["www-authenticate"], "Bearer");

@@ -8,6 +8,7 @@ mod history;
 mod jobs;
 mod keys;
 mod multipart;
+mod odd;
 mod operations;
 mod results;
 mod returning_ai;

@@ -19,10 +19,7 @@ async fn a_server_that_is_not_ready_says_which_part() {
     on_every_database(async |app| {
         std::fs::remove_dir_all(app.folder().join("staging/incoming")).unwrap();
         let (status, body) = json_of(app.bare(Method::GET, "/readyz")).await;
-        assert_eq!(
-            (status.as_u16(), body),
-            (503, json!({"status": "unavailable", "part": "staging"}))
-        );
+        assert_eq!((status.as_u16(), body), (503, json!({"status": "unavailable", "part": "staging"})));
         std::fs::create_dir(app.folder().join("staging/incoming")).unwrap();
     })
     .await;

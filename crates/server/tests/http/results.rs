@@ -7,8 +7,7 @@ const MIXED: &str = "Email,Points\nada@example.com,1\n\"bob@example.com\",\"a \"
 
 async fn mixed_job(app: &crate::App) -> String {
     app.make_field("Points", "integer").await;
-    app.run("?kind=import", "Email\nada@example.com\nbob@example.com\n")
-        .await;
+    app.run("?kind=import", "Email\nada@example.com\nbob@example.com\n").await;
     let job = app.run("", MIXED).await;
     id_of(&job).to_owned()
 }
@@ -100,10 +99,7 @@ async fn the_file_comes_back_byte_for_byte_under_its_own_name() {
 
         let path = format!("/v1/jobs/{}/file", id_of(&job));
         let response = app.request(Method::GET, &path).send().await.unwrap();
-        assert_eq!(
-            response.headers()[header::CONTENT_TYPE],
-            "text/csv; charset=windows-1252"
-        );
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "text/csv; charset=windows-1252");
         assert_eq!(response.headers()[header::CONTENT_LENGTH], bytes.len().to_string());
         assert_eq!(
             response.headers()[header::CONTENT_DISPOSITION],
@@ -118,10 +114,7 @@ async fn the_file_comes_back_byte_for_byte_under_its_own_name() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn results_of_a_job_that_nobody_began_are_empty() {
-    let idle = Options {
-        works: false,
-        ..Options::default()
-    };
+    let idle = Options { works: false, ..Options::default() };
     with(idle, async |app| {
         let job = app.submit("", "Email\na@example.com\n").await;
         let csv = app.get_text(&format!("/v1/jobs/{}/results", id_of(&job))).await;
@@ -136,11 +129,7 @@ async fn a_status_or_format_that_does_not_exist_is_refused() {
         let id = mixed_job(app).await;
         for query in ["status=broken", "format=xml", "colour=red", "format=csv&format=csv"] {
             let (status, problem) = app.get(&format!("/v1/jobs/{id}/results?{query}")).await;
-            assert_eq!(
-                (status.as_u16(), &problem["code"]),
-                (400, &json!("invalid_request")),
-                "{query}"
-            );
+            assert_eq!((status.as_u16(), &problem["code"]), (400, &json!("invalid_request")), "{query}");
         }
     })
     .await;
@@ -149,9 +138,7 @@ async fn a_status_or_format_that_does_not_exist_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_stops_reading_results_leaves_the_server_well() {
     on_every_database(async |app| {
-        let rows: String = (0..20_000)
-            .map(|i| format!("u{i}@example.com,{}\n", "x".repeat(100)))
-            .collect();
+        let rows: String = (0..20_000).map(|i| format!("u{i}@example.com,{}\n", "x".repeat(100))).collect();
         let job = app.run("?kind=import", &format!("Email,City\n{rows}")).await;
         let path = format!("/v1/jobs/{}/results", id_of(&job));
         let mut response = app.request(Method::GET, &path).send().await.unwrap();

@@ -45,36 +45,17 @@ async fn errors_have_the_shape_of_the_product() {
     on_every_database(async |app| {
         let bad_key = app.bare(Method::POST, PATHS[1]).bearer_auth("wrong");
         let read_only = app.make_key(&app.community, &[Scope::UsersRead]).await;
-        let lacking = app
-            .bare(Method::POST, PATHS[0])
-            .bearer_auth(read_only)
-            .multipart(form("Email\n"));
+        let lacking = app.bare(Method::POST, PATHS[0]).bearer_auth(read_only).multipart(form("Email\n"));
         let cases = [
             (app.bare(Method::POST, PATHS[0]), 401, "unauthorized"),
             (bad_key, 401, "unauthorized"),
             (lacking, 403, "missing_scope"),
             (app.post(PATHS[0]), 400, "no_file"),
-            (
-                app.post(PATHS[0]).body("Email\n").header("content-type", "text/csv"),
-                415,
-                "unsupported_media_type",
-            ),
-            (
-                app.post(PATHS[0]).multipart(Form::new().text("log_name", "x")),
-                400,
-                "no_file",
-            ),
+            (app.post(PATHS[0]).body("Email\n").header("content-type", "text/csv"), 415, "unsupported_media_type"),
+            (app.post(PATHS[0]).multipart(Form::new().text("log_name", "x")), 400, "no_file"),
             (app.post(PATHS[0]).multipart(form("")), 400, "empty_file"),
-            (
-                app.post(PATHS[0]).multipart(form("Email\n").text("kind", "import")),
-                400,
-                "invalid_option",
-            ),
-            (
-                app.post(PATHS[0]).multipart(form("Name\nx\n")),
-                400,
-                "missing_key_column",
-            ),
+            (app.post(PATHS[0]).multipart(form("Email\n").text("kind", "import")), 400, "invalid_option"),
+            (app.post(PATHS[0]).multipart(form("Name\nx\n")), 400, "missing_key_column"),
             (app.request(Method::GET, PATHS[0]), 405, "method_not_allowed"),
             (app.request(Method::GET, "/apis/v1/nothing"), 404, "not_found"),
         ];
@@ -93,19 +74,11 @@ async fn errors_have_the_shape_of_the_product() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_fault_of_a_header_is_listed() {
     on_every_database(async |app| {
-        let (status, error) = json_of(
-            app.post(PATHS[0])
-                .multipart(form("Email,Colour,Shape\na@example.com,1,2\n")),
-        )
-        .await;
+        let (status, error) =
+            json_of(app.post(PATHS[0]).multipart(form("Email,Colour,Shape\na@example.com,1,2\n"))).await;
         assert_eq!(status, 400);
         let error = without(error, &["message"]);
-        let columns: Vec<&Value> = error["errors"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|fault| &fault["column"])
-            .collect();
+        let columns: Vec<&Value> = error["errors"].as_array().unwrap().iter().map(|fault| &fault["column"]).collect();
         assert_eq!(columns, ["Colour", "Shape"]);
         assert_eq!(error["code"], "unknown_column");
     })

@@ -28,9 +28,7 @@ async fn until(so: impl Fn() -> bool) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), looking)
-        .await
-        .expect("it never was so");
+    tokio::time::timeout(Duration::from_secs(20), looking).await.expect("it never was so");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,16 +78,11 @@ async fn who_is_refused_early_can_read_why_while_still_sending() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_raw_body_is_a_file_whatever_its_content_type() {
     on_every_database(async |app| {
-        for content_type in [
-            None,
-            Some("text/csv"),
-            Some("application/x-www-form-urlencoded"),
-            Some("text/plain; charset=\"utf-8\""),
-        ] {
+        for content_type in
+            [None, Some("text/csv"), Some("application/x-www-form-urlencoded"), Some("text/plain; charset=\"utf-8\"")]
+        {
             let request = app.post("/v1/jobs?kind=import").body("Email\na@example.com\n");
-            let request = content_type
-                .into_iter()
-                .fold(request, |r, t| r.header(header::CONTENT_TYPE, t));
+            let request = content_type.into_iter().fold(request, |r, t| r.header(header::CONTENT_TYPE, t));
             let (status, job) = json_of(request).await;
             assert_eq!(status, 202, "{content_type:?}: {job}");
         }
@@ -99,10 +92,7 @@ async fn a_raw_body_is_a_file_whatever_its_content_type() {
                 .body(b"Email,City\na@example.com,\xc3\xa9\n".to_vec()),
         )
         .await;
-        assert_eq!(
-            job["source"]["encoding"], "windows-1252",
-            "the charset of the content type is heard"
-        );
+        assert_eq!(job["source"]["encoding"], "windows-1252", "the charset of the content type is heard");
     })
     .await;
 }
@@ -114,27 +104,16 @@ async fn files_that_can_never_work_are_refused_at_once() {
             ("", 400, "empty_file"),
             ("First Name\nAda\n", 400, "missing_key_column"),
             ("Email,Colour\na@example.com,red\n", 400, "unknown_column"),
-            (
-                "Email,First Name,first_name\na@example.com,A,B\n",
-                400,
-                "duplicate_column",
-            ),
+            ("Email,First Name,first_name\na@example.com,A,B\n", 400, "duplicate_column"),
             ("Email,City_op,City\na@example.com,add,B\n", 400, "operator_not_allowed"),
             ("[{\"email\": \"a@example.com\"}]", 415, "unsupported_format"),
         ] {
             let (answered, problem) = json_of(app.post("/v1/jobs").body(body)).await;
-            assert_eq!(
-                (answered.as_u16(), &problem["code"]),
-                (status, &json!(code)),
-                "{problem}"
-            );
+            assert_eq!((answered.as_u16(), &problem["code"]), (status, &json!(code)), "{problem}");
         }
         let encoded = app.post("/v1/jobs").header("content-encoding", "br").body("Email\n");
         let (status, problem) = json_of(encoded).await;
-        assert_eq!(
-            (status.as_u16(), &problem["code"]),
-            (415, &json!("unsupported_media_type"))
-        );
+        assert_eq!((status.as_u16(), &problem["code"]), (415, &json!("unsupported_media_type")));
         assert_eq!(app.count_jobs().await, 0);
     })
     .await;

@@ -6,11 +6,7 @@ use serde_json::{Value, json};
 
 /// Makes Ada and gives her address.
 async fn make_ada(app: &App) -> String {
-    app.run(
-        "?kind=import",
-        "Email,First Name\nAda@Example.com,Ada\nbob@example.com,Bob\n",
-    )
-    .await;
+    app.run("?kind=import", "Email,First Name\nAda@Example.com,Ada\nbob@example.com,Bob\n").await;
     format!("/v1/users/{}", app.user("ada@example.com").await["id"])
 }
 
@@ -40,10 +36,7 @@ async fn a_user_is_changed_by_what_is_given_cleared_by_null_and_else_kept() {
         let edit = json!({"values": {"premium_currency": {"op": "add", "value": 2.50}, "city": "Rome"}});
         let (status, user) = patch(app, &path, edit).await;
         assert_eq!(status, 200, "{user}");
-        assert_eq!(
-            user["values"],
-            json!({"first_name": "Ada", "city": "Rome", "premium_currency": "2.5"})
-        );
+        assert_eq!(user["values"], json!({"first_name": "Ada", "city": "Rome", "premium_currency": "2.5"}));
         let (_, user) = patch(app, &path, json!({"email": null, "values": {"city": null}})).await;
         assert_eq!(user["values"], json!({"first_name": "Ada", "premium_currency": "2.5"}));
         assert_eq!((&user["email"], &user["version"]), (&Value::Null, &json!(3)));
@@ -60,18 +53,8 @@ async fn a_change_that_cannot_be_is_refused_with_the_place() {
     on_every_database(async |app| {
         let path = make_ada(app).await;
         for (edit, status, code, pointer) in [
-            (
-                json!({"values": {"nothing": 1}}),
-                400,
-                "invalid_request",
-                "/values/nothing",
-            ),
-            (
-                json!({"values": {"date_of_birth": "1.2.2000"}}),
-                400,
-                "invalid_date",
-                "/values/date_of_birth",
-            ),
+            (json!({"values": {"nothing": 1}}), 400, "invalid_request", "/values/nothing"),
+            (json!({"values": {"date_of_birth": "1.2.2000"}}), 400, "invalid_date", "/values/date_of_birth"),
             (
                 json!({"values": {"premium_currency": {"op": "subtract", "value": 1}}}),
                 409,
@@ -90,16 +73,10 @@ async fn a_change_that_cannot_be_is_refused_with_the_place() {
             (json!({"name": "x"}), 400, "invalid_request", "/name"),
         ] {
             let (answered, problem) = patch(app, &path, edit).await;
-            assert_eq!(
-                (answered.as_u16(), &problem["code"]),
-                (status, &json!(code)),
-                "{problem}"
-            );
+            assert_eq!((answered.as_u16(), &problem["code"]), (status, &json!(code)), "{problem}");
             assert_eq!(problem["errors"][0]["pointer"], pointer, "{problem}");
         }
-        let twice = app
-            .request(Method::PATCH, &path)
-            .header("content-type", "application/json");
+        let twice = app.request(Method::PATCH, &path).header("content-type", "application/json");
         let (status, problem) = json_of(twice.body("{\"values\": {\"city\": \"A\", \"city\": \"B\"}}")).await;
         assert_eq!((status.as_u16(), &problem["code"]), (400, &json!("invalid_request")));
         assert_eq!(app.get(&path).await.1["version"], 1);
@@ -156,13 +133,7 @@ async fn users_are_listed_page_by_page() {
         let (mut emails, mut pages) = (Vec::new(), 0);
         loop {
             let (_, page) = app.get(&path).await;
-            emails.extend(
-                page["data"]
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .map(|user| user["email"].to_string()),
-            );
+            emails.extend(page["data"].as_array().unwrap().iter().map(|user| user["email"].to_string()));
             pages += 1;
             let Some(cursor) = page["next_cursor"].as_str() else {
                 break;

@@ -2,7 +2,7 @@
 
 use crate::http::App;
 use crate::http::auth::Auth;
-use crate::http::extract::{Id, Json, NoParams, Params};
+use crate::http::extract::{Id, Json, NoParams};
 use crate::http::failure::Failure;
 use crate::http::page::Page;
 use crate::http::problem::Problems;
@@ -26,9 +26,7 @@ use utoipa_axum::routes;
 
 /// The operations of this family.
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(list_fields, create_field))
-        .routes(routes!(get_field))
+    OpenApiRouter::new().routes(routes!(list_fields, create_field)).routes(routes!(get_field))
 }
 
 /// A field.
@@ -85,9 +83,7 @@ impl From<Field> for FieldBody {
             key: field.key,
             name: field.name,
             kind: field.kind,
-            options: options
-                .map(|SelectOption { key, name }| OptionBody { key, name })
-                .collect(),
+            options: options.map(|SelectOption { key, name }| OptionBody { key, name }).collect(),
             min: bound(field.rules.min),
             max: bound(field.rules.max),
             max_length: field.rules.max_length,
@@ -161,10 +157,7 @@ struct KeyAndName {
 impl From<NewOption> for SelectOption {
     fn from(option: NewOption) -> Self {
         match option {
-            NewOption::Name(name) => Self {
-                key: key_from_name(&name),
-                name,
-            },
+            NewOption::Name(name) => Self { key: key_from_name(&name), name },
             NewOption::Both(KeyAndName { key, name }) => Self { key, name },
         }
     }
@@ -213,7 +206,7 @@ fn limit(pointer: &str, json: Option<Any>) -> Result<Option<Decimal>, Error> {
 async fn list_fields(
     State(app): State<App>,
     Auth(caller): Auth,
-    Params(NoParams {}): Params<NoParams>,
+    _: NoParams,
 ) -> Result<Json<Page<FieldBody>>, Failure> {
     let fields = app.engine.list_fields(&caller).await?;
     Ok(Json(Page::only(fields.active().cloned().map(FieldBody::from))))
@@ -233,6 +226,7 @@ async fn list_fields(
 async fn create_field(
     State(app): State<App>,
     Auth(caller): Auth,
+    _: NoParams,
     Json(new): Json<NewFieldBody>,
 ) -> Result<impl IntoResponse, Failure> {
     let field = app.engine.create_field(&caller, &new.read()?).await?;
@@ -251,6 +245,7 @@ async fn get_field(
     State(app): State<App>,
     Auth(caller): Auth,
     Id(id): Id<FieldId>,
+    _: NoParams,
 ) -> Result<Json<FieldBody>, Failure> {
     Ok(Json(app.engine.get_field(&caller, id).await?.into()))
 }

@@ -113,8 +113,5 @@ async fn list_history(
         cursor: list.cursor.map(|cursor| cursor.open()).transpose()?,
     };
     let page = app.engine.history(&caller, &query).await?;
-    Ok(Json(Page::new(
-        page.entries.into_iter().map(HistoryBody::from),
-        page.next,
-    )))
+    Ok(Json(Page::new(page.entries.into_iter().map(HistoryBody::from), page.next)))
 }

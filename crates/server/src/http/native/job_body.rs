@@ -146,11 +146,7 @@ pub struct ActorBody {
 
 impl From<Actor> for ActorBody {
     fn from(actor: Actor) -> Self {
-        Self {
-            kind: actor.kind,
-            id: actor.id,
-            name: actor.name,
-        }
+        Self { kind: actor.kind, id: actor.id, name: actor.name }
     }
 }
 

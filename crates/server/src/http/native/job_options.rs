@@ -13,47 +13,25 @@ use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 /// Every option but `kind`, and what the document says about it.
 const OPTIONS: [(&str, &str); 11] = [
-    (
-        "name",
-        "The name of the job in the log; the name of the file if there is none.",
-    ),
+    ("name", "The name of the job in the log; the name of the file if there is none."),
     ("match_by", "What names the user: `email` (default) or `id`."),
     ("mapping", "A JSON object: column → field, or null to skip the column."),
-    (
-        "unknown_columns",
-        "`refuse` (default) or `ignore` columns that name nothing.",
-    ),
-    (
-        "clear_token",
-        "The cell that clears a value; `\\N` by default. An empty cell keeps it.",
-    ),
-    (
-        "date_format",
-        "How dates are written, such as `DD/MM/YYYY`; `YYYY-MM-DD` by default.",
-    ),
+    ("unknown_columns", "`refuse` (default) or `ignore` columns that name nothing."),
+    ("clear_token", "The cell that clears a value; `\\N` by default. An empty cell keeps it."),
+    ("date_format", "How dates are written, such as `DD/MM/YYYY`; `YYYY-MM-DD` by default."),
     (
         "on_duplicate",
         "What is done with rows whose user stands in the file before: `apply_all` (default), `first`, `last`, `error`.",
     ),
-    (
-        "overdraft",
-        "What a currency does that would fall below its minimum: `reject` (default), `clamp`, `allow`.",
-    ),
+    ("overdraft", "What a currency does that would fall below its minimum: `reject` (default), `clamp`, `allow`."),
     ("delimiter", "`,` `;` `|` or `tab`; detected if it is not given."),
-    (
-        "encoding",
-        "`utf-8`, `utf-16le`, `utf-16be` or `windows-1252`; detected if it is not given.",
-    ),
+    ("encoding", "`utf-8`, `utf-16le`, `utf-16be` or `windows-1252`; detected if it is not given."),
     ("queue", "Jobs of one queue run strictly in order of submission."),
 ];
 
 /// What this face wants to know.
 pub fn door() -> Door {
-    Door {
-        file_part: "file",
-        set,
-        kind_option: Some("kind"),
-    }
+    Door { file_part: "file", set, kind_option: Some("kind") }
 }
 
 fn set(new: &mut NewJob, name: &str, text: &str) -> Result<(), Error> {
@@ -79,14 +57,8 @@ pub struct JobOptionParams;
 
 impl IntoParams for JobOptionParams {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let kind = (
-            "kind",
-            "What is done with the users that the rows name.",
-            words::job_kind(),
-        );
-        let options = OPTIONS
-            .into_iter()
-            .map(|(name, about)| (name, about, words::text().build()));
+        let kind = ("kind", "What is done with the users that the rows name.", words::job_kind());
+        let options = OPTIONS.into_iter().map(|(name, about)| (name, about, words::text().build()));
         let parameter = |(name, about, schema)| {
             ParameterBuilder::new()
                 .name(name)
@@ -107,11 +79,7 @@ impl PartialSchema for JobForm {
     fn schema() -> RefOr<Schema> {
         let form = words::form("file", "The file.").property("kind", words::job_kind());
         let options = OPTIONS.into_iter();
-        options
-            .fold(form, |form, (name, about)| {
-                form.property(name, words::text().description(Some(about)))
-            })
-            .into()
+        options.fold(form, |form, (name, about)| form.property(name, words::text().description(Some(about)))).into()
     }
 }
 
@@ -131,10 +99,7 @@ mod tests {
         let mut new = NewJob::new(JobKind::Update);
         for (name, _) in OPTIONS {
             let answer = set(&mut new, name, "?!").err().map(|error| error.detail);
-            assert!(
-                !answer.clone().unwrap_or_default().contains("no option"),
-                "{name}: {answer:?}"
-            );
+            assert!(!answer.clone().unwrap_or_default().contains("no option"), "{name}: {answer:?}");
         }
         assert_eq!(set(&mut new, "kind", "x").unwrap_err().code, Code::InvalidOption);
         assert_eq!(set(&mut new, "colour", "x").unwrap_err().code, Code::InvalidOption);

@@ -2,7 +2,7 @@
 
 use crate::http::App;
 use crate::http::auth::Auth;
-use crate::http::extract::{Id, Json, Params};
+use crate::http::extract::{Id, Json, NoParams, Params};
 use crate::http::failure::Failure;
 use crate::http::problem::Problems;
 use crate::http::words;
@@ -26,10 +26,7 @@ const BLOCK_BYTES: usize = 64 << 10;
 
 /// The operations of this family.
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(get_results))
-        .routes(routes!(get_errors))
-        .routes(routes!(get_file))
+    OpenApiRouter::new().routes(routes!(get_results)).routes(routes!(get_errors)).routes(routes!(get_file))
 }
 
 /// Which rows are given, and how.
@@ -160,6 +157,7 @@ async fn get_errors(
     State(app): State<App>,
     Auth(caller): Auth,
     Id(id): Id<JobId>,
+    _: NoParams,
 ) -> Result<Json<Vec<ErrorGroupBody>>, Failure> {
     let groups = app.engine.job_errors(&caller, id).await?;
     Ok(Json(groups.into_iter().map(ErrorGroupBody::from).collect()))
@@ -174,7 +172,12 @@ async fn get_errors(
     responses((status = 200, description = "The file.", content_type = "application/octet-stream", body = [u8]), Problems),
     security(("key" = ["jobs:read", "users:read"])),
 )]
-async fn get_file(State(app): State<App>, Auth(caller): Auth, Id(id): Id<JobId>) -> Result<impl IntoResponse, Failure> {
+async fn get_file(
+    State(app): State<App>,
+    Auth(caller): Auth,
+    Id(id): Id<JobId>,
+    _: NoParams,
+) -> Result<impl IntoResponse, Failure> {
     let (job, file) = app.engine.open_job_file(&caller, id).await?;
     let headers = [
         (CONTENT_TYPE, content_type(&job)),
@@ -233,10 +236,7 @@ mod tests {
 
     #[test]
     fn a_file_name_is_only_a_name() {
-        assert_eq!(
-            attachment("users.csv"),
-            "attachment; filename=\"users.csv\"; filename*=UTF-8''users.csv"
-        );
+        assert_eq!(attachment("users.csv"), "attachment; filename=\"users.csv\"; filename*=UTF-8''users.csv");
         assert_eq!(
             attachment("../ü \"x\"\r\nSet-Cookie: a"),
             "attachment; filename=\"..__ _x_Set-Cookie: a\"; filename*=UTF-8''.._%C3%BC%20%22x%22Set-Cookie%3A%20a"

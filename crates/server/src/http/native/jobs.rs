@@ -4,7 +4,7 @@ use super::job_body::JobBody;
 use super::job_options::{JobForm, JobOptionParams, door};
 use crate::http::App;
 use crate::http::auth::Auth;
-use crate::http::extract::{Id, Json, Params, Time, query};
+use crate::http::extract::{Id, Json, NoParams, Params, Time, query};
 use crate::http::failure::Failure;
 use crate::http::page::{Cursor, Limit, Page};
 use crate::http::problem::Problems;
@@ -63,11 +63,7 @@ async fn submit_job(
     }
     let job = description.receive(&app.engine, &caller, request).await?;
     let location = [(LOCATION, format!("/v1/jobs/{}", job.id))];
-    Ok((
-        StatusCode::ACCEPTED,
-        location,
-        Json(JobBody::from(app.engine.view(job))),
-    ))
+    Ok((StatusCode::ACCEPTED, location, Json(JobBody::from(app.engine.view(job)))))
 }
 
 /// Which jobs are listed.
@@ -169,7 +165,12 @@ async fn get_job(
     responses((status = 200, description = "The job.", body = JobBody), Problems),
     security(("key" = ["jobs:write", "bulk:update"]), ("key" = ["jobs:write", "bulk:import"])),
 )]
-async fn cancel_job(State(app): State<App>, Auth(caller): Auth, Id(id): Id<JobId>) -> Result<Json<JobBody>, Failure> {
+async fn cancel_job(
+    State(app): State<App>,
+    Auth(caller): Auth,
+    Id(id): Id<JobId>,
+    _: NoParams,
+) -> Result<Json<JobBody>, Failure> {
     Ok(Json(app.engine.cancel_job(&caller, id).await?.into()))
 }
 
@@ -182,7 +183,12 @@ async fn cancel_job(State(app): State<App>, Auth(caller): Auth, Id(id): Id<JobId
     responses((status = 200, description = "The job.", body = JobBody), Problems),
     security(("key" = ["jobs:write", "bulk:update"]), ("key" = ["jobs:write", "bulk:import"])),
 )]
-async fn pause_job(State(app): State<App>, Auth(caller): Auth, Id(id): Id<JobId>) -> Result<Json<JobBody>, Failure> {
+async fn pause_job(
+    State(app): State<App>,
+    Auth(caller): Auth,
+    Id(id): Id<JobId>,
+    _: NoParams,
+) -> Result<Json<JobBody>, Failure> {
     Ok(Json(app.engine.pause_job(&caller, id).await?.into()))
 }
 
@@ -195,6 +201,11 @@ async fn pause_job(State(app): State<App>, Auth(caller): Auth, Id(id): Id<JobId>
     responses((status = 200, description = "The job.", body = JobBody), Problems),
     security(("key" = ["jobs:write", "bulk:update"]), ("key" = ["jobs:write", "bulk:import"])),
 )]
-async fn resume_job(State(app): State<App>, Auth(caller): Auth, Id(id): Id<JobId>) -> Result<Json<JobBody>, Failure> {
+async fn resume_job(
+    State(app): State<App>,
+    Auth(caller): Auth,
+    Id(id): Id<JobId>,
+    _: NoParams,
+) -> Result<Json<JobBody>, Failure> {
     Ok(Json(app.engine.resume_job(&caller, id).await?.into()))
 }

@@ -2,7 +2,7 @@
 
 use crate::http::App;
 use crate::http::auth::Auth;
-use crate::http::extract::{Id, Json, NoParams, Params};
+use crate::http::extract::{Id, Json, NoParams};
 use crate::http::failure::Failure;
 use crate::http::page::Page;
 use crate::http::problem::Problems;
@@ -22,9 +22,7 @@ use utoipa_axum::routes;
 
 /// The operations of this family.
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(list_keys, create_key))
-        .routes(routes!(revoke_key))
+    OpenApiRouter::new().routes(routes!(list_keys, create_key)).routes(routes!(revoke_key))
 }
 
 /// What is known about a key. The key itself is shown once, when it is made.
@@ -97,11 +95,7 @@ struct NewKeyBody {
     responses((status = 200, description = "All keys.", body = Page<KeyBody>), Problems),
     security(("key" = ["keys:write"])),
 )]
-async fn list_keys(
-    State(app): State<App>,
-    Auth(caller): Auth,
-    Params(NoParams {}): Params<NoParams>,
-) -> Result<Json<Page<KeyBody>>, Failure> {
+async fn list_keys(State(app): State<App>, Auth(caller): Auth, _: NoParams) -> Result<Json<Page<KeyBody>>, Failure> {
     let keys = app.engine.granted_keys(&caller).await?;
     Ok(Json(Page::only(keys.into_iter().map(KeyBody::from))))
 }
@@ -116,18 +110,12 @@ async fn list_keys(
 async fn create_key(
     State(app): State<App>,
     Auth(caller): Auth,
+    _: NoParams,
     Json(new): Json<NewKeyBody>,
 ) -> Result<impl IntoResponse, Failure> {
-    let new = NewKey {
-        name: new.name,
-        scopes: new.scopes,
-        expires_at: new.expires_at,
-    };
+    let new = NewKey { name: new.name, scopes: new.scopes, expires_at: new.expires_at };
     let made = app.engine.grant_key(&caller, &new).await?;
-    let body = MadeKeyBody {
-        key: made.secret,
-        about: made.key.into(),
-    };
+    let body = MadeKeyBody { key: made.secret, about: made.key.into() };
     Ok((StatusCode::CREATED, [(CACHE_CONTROL, "no-store")], Json(body)))
 }
 
@@ -140,7 +128,12 @@ async fn create_key(
     responses((status = 204, description = "The key is revoked."), Problems),
     security(("key" = ["keys:write"])),
 )]
-async fn revoke_key(State(app): State<App>, Auth(caller): Auth, Id(id): Id<KeyId>) -> Result<StatusCode, Failure> {
+async fn revoke_key(
+    State(app): State<App>,
+    Auth(caller): Auth,
+    Id(id): Id<KeyId>,
+    _: NoParams,
+) -> Result<StatusCode, Failure> {
     app.engine.withdraw_key(&caller, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

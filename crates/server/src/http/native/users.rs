@@ -2,7 +2,7 @@
 
 use crate::http::App;
 use crate::http::auth::Auth;
-use crate::http::extract::{Id, Json, Params, patch};
+use crate::http::extract::{Id, Json, NoParams, Params, patch};
 use crate::http::failure::Failure;
 use crate::http::page::{Cursor, Limit, Page};
 use crate::http::problem::Problems;
@@ -26,9 +26,7 @@ use utoipa_axum::routes;
 
 /// The operations of this family.
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(list_users))
-        .routes(routes!(get_user, edit_user, delete_user))
+    OpenApiRouter::new().routes(routes!(list_users)).routes(routes!(get_user, edit_user, delete_user))
 }
 
 /// A user.
@@ -72,10 +70,7 @@ impl UserBody {
 
 /// The user with its version as the entity tag.
 fn tagged((user, fields): (User, FieldSet)) -> impl IntoResponse {
-    (
-        [(ETAG, format!("\"{}\"", user.version))],
-        Json(UserBody::new(&user, &fields)),
-    )
+    ([(ETAG, format!("\"{}\"", user.version))], Json(UserBody::new(&user, &fields)))
 }
 
 /// Which users are listed.
@@ -110,10 +105,7 @@ async fn list_users(
 ) -> Result<Json<Page<UserBody>>, Failure> {
     let after = list.cursor.map(|cursor| cursor.open()).transpose()?;
     let after = UserId(after.unwrap_or(0));
-    let page = app
-        .engine
-        .list_users(&caller, list.email.as_deref(), after, list.limit.0)
-        .await?;
+    let page = app.engine.list_users(&caller, list.email.as_deref(), after, list.limit.0).await?;
     let users = page.users.iter().map(|user| UserBody::new(user, &page.fields));
     Ok(Json(Page::new(users, page.next)))
 }
@@ -133,6 +125,7 @@ async fn get_user(
     State(app): State<App>,
     Auth(caller): Auth,
     Id(id): Id<UserId>,
+    _: NoParams,
 ) -> Result<impl IntoResponse, Failure> {
     Ok(tagged(app.engine.get_user(&caller, id).await?))
 }
@@ -201,14 +194,11 @@ async fn edit_user(
     State(app): State<App>,
     Auth(caller): Auth,
     Id(id): Id<UserId>,
+    _: NoParams,
     headers: HeaderMap,
     Json(edit): Json<EditUser>,
 ) -> Result<impl IntoResponse, Failure> {
-    let edit = UserEdit {
-        email: edit.email,
-        values: edit.values.0,
-        if_version: if_match(&headers)?,
-    };
+    let edit = UserEdit { email: edit.email, values: edit.values.0, if_version: if_match(&headers)? };
     Ok(tagged(app.engine.edit_user(&caller, id, &edit).await?))
 }
 
@@ -227,6 +217,7 @@ async fn delete_user(
     State(app): State<App>,
     Auth(caller): Auth,
     Id(id): Id<UserId>,
+    _: NoParams,
     headers: HeaderMap,
 ) -> Result<StatusCode, Failure> {
     app.engine.delete_user(&caller, id, if_match(&headers)?).await?;
@@ -235,30 +226,17 @@ async fn delete_user(
 
 /// The version that `If-Match` asks for. A tag that is not one of ours is that of no version.
 fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Failure> {
-    let refuse = || {
-        Failure::new(
-            Code::InvalidRequest,
-            "If-Match is one ETag in quotes, such as \"7\", or *.",
-        )
-    };
+    let refuse = || Failure::new(Code::InvalidRequest, "If-Match is one ETag in quotes, such as \"7\", or *.");
     let mut given = headers.get_all(IF_MATCH).iter();
     let (Some(header), rest) = (given.next(), given.next()) else {
         return Ok(None);
     };
-    let text = header
-        .to_str()
-        .ok()
-        .filter(|_| rest.is_none())
-        .ok_or_else(refuse)?
-        .trim();
+    let text = header.to_str().ok().filter(|_| rest.is_none()).ok_or_else(refuse)?.trim();
     if text == "*" {
         return Ok(None);
     }
     let strong = text.strip_prefix("W/").unwrap_or(text);
-    let tag = strong
-        .strip_prefix('"')
-        .and_then(|tag| tag.strip_suffix('"'))
-        .filter(|tag| !tag.contains('"'));
+    let tag = strong.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).filter(|tag| !tag.contains('"'));
     let version = tag.ok_or_else(refuse)?.parse().ok().filter(|_| strong == text);
     Ok(Some(version.unwrap_or(-1)))
 }
