@@ -194,10 +194,10 @@ fn with_commands(mut command: Command, path: &Path, at: &[&str], table: &Table) 
 }
 
 fn with_default(arg: Arg, values: &[String]) -> Arg {
-    let arg = arg.required(false).hide_default_value(true);
     match (arg.get_action(), values) {
         (ArgAction::SetTrue, [no]) if no == "false" => arg,
-        (_, values) => arg.default_values(values.to_vec()),
+        (ArgAction::SetTrue, values) => arg.default_values(values.to_vec()),
+        (_, values) => arg.required(false).hide_default_value(true).default_values(values.to_vec()),
     }
 }
 

@@ -79,12 +79,12 @@ impl Home {
         make_folder(&self.folder)?;
         make_folder(&self.staging)?;
         let store = match &self.database {
-            Database::Sqlite(path) => Store::open_sqlite(path),
-            Database::Postgres(url) => Store::open_postgres(url),
-        };
-        let store = store.map_err(|error| {
-            Failure::caused(format!("The database in {} cannot be opened", self.folder.display()), &error)
-        })?;
+            Database::Sqlite(path) => Store::open_sqlite(path)
+                .map_err(|error| Failure::caused(format!("{} cannot be opened", path.display()), &error)),
+            Database::Postgres(url) => {
+                Store::open_postgres(url).map_err(|error| Failure::caused("--database-url", &error))
+            }
+        }?;
         let staging = Staging::open(&self.staging)?;
         Ok(Engine::new(store, staging, Clock::system(), faults, Limits::default()))
     }

@@ -12,7 +12,7 @@ use crate::cli::{Failure, Result};
 use crate::config::Global;
 use crate::generate::{Broken, Kind, Plan, Rows};
 use crate::home::{self, Home};
-use crate::serve::{Running, listen, signal};
+use crate::serve::{Running, listen};
 use clap::Args;
 use futures_util::stream::try_unfold;
 use muster_core::scope::Scope;
@@ -58,14 +58,14 @@ pub async fn quickstart(global: &Global, args: &QuickstartArgs) -> Result<()> {
     stay.settle(&engine).await?;
     let key = make_key(&engine).await?;
     let listener = listen_nearby(&args.listen).await?;
-    let running = Running::start(&engine, Some(listener), Some(PLACES))?;
+    let mut running = Running::start(&engine, Some(listener), Some(PLACES))?;
     let address = running.address.map(|address| address.to_string()).unwrap_or_default();
     let client = Client::new(&format!("http://{address}"), &key)?;
 
     out::data(format!("Muster quickstart: {}, data in {}", client.base(), home.folder().display()))?;
     let story = tokio::select! {
         story = Box::pin(tell(&client, args.users)) => story,
-        _ = signal() => Err(Failure::quiet(130)),
+        asked = running.until_asked() => asked.and(Err(Failure::quiet(130))),
     };
     let email = match story {
         Ok(email) => email,
@@ -180,10 +180,10 @@ async fn run(client: &Client, kind: &str, file: &str, rows: Rows) -> Result<Remo
         io::Result::Ok(block.map(|block| (block, rows)))
     });
     let sending = Sending { name: Some(file.to_owned()), bytes: None, body: Body::wrap_stream(blocks) };
-    let progress = Progress::new();
+    let mut progress = Progress::new();
     let answer = send(client, &query, sending, &progress).await?;
     let id = RemoteJob::read(&answer)?.id;
-    let ended = follow(client, &id, &progress).await;
+    let ended = follow(client, &id, &mut progress).await;
     progress.clear();
     let job = RemoteJob::read(&ended?)?;
     match job.state.as_str() {

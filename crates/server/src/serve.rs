@@ -70,6 +70,7 @@ impl WorkerArgs {
 pub struct Running {
     /// The address that is listened on, where something listens.
     pub address: Option<SocketAddr>,
+    signals: Signals,
     stop: CancellationToken,
     tasks: Vec<JoinHandle<Result<()>>>,
 }
@@ -80,8 +81,9 @@ impl Running {
         let stop = CancellationToken::new();
         let mut running = Self {
             address: listener.as_ref().map(TcpListener::local_addr).transpose()?,
-            tasks: Vec::new(),
+            signals: Signals::listen()?,
             stop: stop.clone(),
+            tasks: Vec::new(),
         };
         if let Some(places) = places {
             let worker = Worker::new(engine)?;
@@ -104,9 +106,9 @@ impl Running {
     }
 
     /// Waits until somebody asks this process to stop, or a part of it ends by itself.
-    async fn until_asked(&mut self) -> Result<()> {
+    pub async fn until_asked(&mut self) -> Result<()> {
         let (first, _, _) = tokio::select! {
-            asked = signal() => return asked,
+            () = self.signals.next() => return Ok(()),
             ended = futures_util::future::select_all(self.tasks.iter_mut()) => ended,
         };
         self.tasks.retain(|task| !task.is_finished());
@@ -123,7 +125,7 @@ impl Running {
     }
 
     /// Stops everything in order. Doing it takes a few seconds at most.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         self.stop.cancel();
         let all = futures_util::future::join_all(self.tasks);
         tokio::select! {
@@ -131,26 +133,48 @@ impl Running {
             () = tokio::time::sleep(GRACE) => {
                 tracing::warn!("what did not end in time is left to whoever goes on with it");
             }
-            _ = signal() => tracing::warn!("a second signal ends the process at once"),
+            () = self.signals.next() => tracing::warn!("a second signal ends the process at once"),
         }
     }
 }
 
-/// Waits for SIGTERM or SIGINT.
-pub async fn signal() -> Result<()> {
-    #[cfg(unix)]
-    {
+/// SIGTERM and SIGINT, from when on they are listened for.
+#[cfg(unix)]
+#[derive(Debug)]
+struct Signals([tokio::signal::unix::Signal; 2]);
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
+        Ok(Self([signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?]))
+    }
+
+    async fn next(&mut self) {
+        let [terminate, interrupt] = &mut self.0;
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        Ok(())
     }
-    #[cfg(not(unix))]
-    Ok(tokio::signal::ctrl_c().await?)
+}
+
+/// Ctrl-C, where there are no signals.
+#[cfg(not(unix))]
+#[derive(Debug)]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn listen() -> Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
+    }
 }
 
 /// Listens on an address.
@@ -173,7 +197,8 @@ pub async fn serve(global: &Global, args: &ServeArgs) -> Result<()> {
     let places = (!args.no_worker).then_some(usize::from(args.workers.workers));
     let running = Running::start(&engine, Some(listener), places)?;
     if let Some(address) = running.address {
-        out::data(format!("listening on http://{address}"))?;
+        // Whoever started it may not read what it says.
+        let _ = out::data(format!("listening on http://{address}")).is_ok();
     }
     running.until_the_end().await
 }

@@ -1,6 +1,6 @@
 //! Talking to a server.
 
-use crate::cli::failure::{Failure, Result};
+use crate::cli::failure::{Failure, Result, innermost};
 use clap::Args;
 use muster_engine::chain;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
@@ -131,25 +131,21 @@ impl Client {
     }
 }
 
-/// The last cause, which is what the machine said.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
-}
-
 async fn refused(response: Response) -> Failure {
     let status = response.status();
     let body = response.bytes().await.unwrap_or_default();
     let problem: Problem = serde_json::from_slice(&body).unwrap_or_default();
-    if problem.detail.is_empty() {
-        return Failure::new(format!("The server answered {status}."));
-    }
-    let failure = Failure::listed(&problem.detail, problem.errors.iter().map(ProblemEntry::sentence));
+    let failure = match problem.detail.is_empty() {
+        true => Failure::new(format!("The server answered {status}.")),
+        false => Failure::listed(&problem.detail, problem.errors.iter().map(ProblemEntry::sentence)),
+    };
     match status {
         StatusCode::UNAUTHORIZED => failure.hint("the key comes from --key or MUSTER_KEY; muster key create makes one"),
+        // Busy, or something before the server that cannot reach it.
+        StatusCode::TOO_MANY_REQUESTS
+        | StatusCode::BAD_GATEWAY
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::GATEWAY_TIMEOUT => failure.unreachable(),
         _ => failure,
     }
 }

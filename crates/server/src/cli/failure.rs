@@ -97,6 +97,15 @@ impl fmt::Display for Failure {
     }
 }
 
+/// The last cause of an error, which is what the machine said.
+pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
 impl From<EngineError> for Failure {
     /// Whoever runs a command on the server's machine may know the cause.
     fn from(error: EngineError) -> Self {
@@ -104,6 +113,10 @@ impl From<EngineError> for Failure {
             EngineError::Refused(refused) => {
                 let entries = refused.errors.iter().map(|fault| fault.message.clone());
                 Self::listed(&refused.detail, entries)
+            }
+            EngineError::Store(cause) if cause.is_transient() => {
+                let sentence = format!("The database cannot be reached or is busy: {}.", innermost(cause));
+                Self::new(sentence).hint("--database-url and MUSTER_DATABASE_URL say where it is")
             }
             _ => Self::new(chain(&error)),
         }

@@ -93,7 +93,7 @@ pub(crate) async fn jobs(command: &JobsCommand) -> Result<()> {
         }
         JobsCommand::Watch(job) => {
             let client = job.remote.client()?;
-            let answer = watch(&client, &job.id.to_string(), &Progress::new()).await?;
+            let answer = watch(&client, &job.id.to_string(), &mut Progress::new()).await?;
             tell(&client, &answer, job.json).await?;
             RemoteJob::read(&answer)?.verdict()
         }

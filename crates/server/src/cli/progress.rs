@@ -4,8 +4,9 @@ use crate::cli::client::Client;
 use crate::cli::failure::{Failure, Result};
 use crate::cli::out;
 use crate::cli::report::{RemoteJob, duration};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use serde_json::Value;
+use std::fmt;
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -20,6 +21,25 @@ const PATIENCE: u32 = 60;
 #[derive(Debug)]
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
+    stage: Option<Stage>,
+}
+
+/// What a job is doing, as far as a bar can show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Reading,
+    Applying,
+    Resting,
+}
+
+impl Stage {
+    fn style(self) -> ProgressStyle {
+        match self {
+            Self::Reading => style("Reading  {wide_bar} {spinner} {bytes}/{total_bytes}"),
+            Self::Applying => style("Applying {wide_bar} {human_pos}/{human_len} rows  {rate}  {left}"),
+            Self::Resting => style("{msg} {spinner}"),
+        }
+    }
 }
 
 impl Progress {
@@ -31,14 +51,14 @@ impl Progress {
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });
-        Self { bar }
+        Self { bar, stage: None }
     }
 
     /// Says that a file of so many bytes is being sent.
     pub(crate) fn sending(&self, bytes: Option<u64>) {
         if let Some(bar) = &self.bar {
             bar.set_style(match bytes {
-                Some(_) => style("Sending  {bar:30} {bytes}/{total_bytes}  {bytes_per_sec}"),
+                Some(_) => style("Sending  {wide_bar} {bytes}/{total_bytes}  {bytes_per_sec}"),
                 None => style("Sending  {spinner} {bytes}  {bytes_per_sec}"),
             });
             bar.set_length(bytes.unwrap_or(0));
@@ -51,29 +71,39 @@ impl Progress {
     }
 
     /// Shows how far a job is.
-    fn show(&self, job: &RemoteJob) {
-        let progress = &job.progress;
+    fn show(&mut self, job: &RemoteJob) {
         let Some(bar) = &self.bar else {
             out::talk(quiet_line(job));
             return;
         };
-        let is_reading = progress.bytes_done < progress.bytes_total;
-        match (job.state.as_str(), is_reading) {
-            ("running", true) => {
-                bar.set_style(style("Reading  {bar:30} {bytes}/{total_bytes}"));
-                bar.set_length(progress.bytes_total);
-                bar.set_position(progress.bytes_done);
+        let progress = &job.progress;
+        let (stage, position, length) = match job.state.as_str() {
+            "running" if progress.bytes_done < progress.bytes_total => {
+                (Stage::Reading, progress.bytes_done, progress.bytes_total)
             }
-            ("running", false) => {
-                bar.set_style(style("Applying {bar:30} {human_pos}/{human_len} rows  {msg}"));
-                bar.set_length(job.counts.received);
-                bar.set_position(progress.rows_done);
-                bar.set_message(rate(job));
-            }
-            (state, _) => {
-                bar.set_style(style("{msg} {spinner}"));
-                bar.set_message(format!("The job is {state}"));
-            }
+            "running" => (Stage::Applying, progress.rows_done, job.counts.received),
+            _ => (Stage::Resting, 0, 0),
+        };
+        let begins = self.stage.replace(stage) != Some(stage);
+        if begins {
+            bar.set_style(stage.style());
+        }
+        if stage == Stage::Resting {
+            bar.set_message(format!("The job is {}", job.state));
+        }
+        bar.set_length(length);
+        bar.set_position(position);
+        if begins {
+            // What was done before does not count for the rate.
+            bar.reset_eta();
+        }
+    }
+
+    /// Says something beside the bar.
+    fn say(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| out::talk(line)),
+            None => out::talk(line),
         }
     }
 
@@ -87,7 +117,16 @@ impl Progress {
 
 fn style(template: &str) -> ProgressStyle {
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    style.progress_chars("━━╌")
+    style
+        .progress_chars("━━╌")
+        .with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
+            let _ = write!(out, "{} rows/s", out::number(state.per_sec() as u64)).is_ok();
+        })
+        .with_key("left", |state: &ProgressState, out: &mut dyn fmt::Write| {
+            // Before the first rows nobody knows.
+            let left = (state.per_sec() > 0.0).then(|| duration(state.eta().as_secs_f64()));
+            let _ = left.is_none_or(|left| write!(out, "{left} left").is_ok());
+        })
 }
 
 fn rate(job: &RemoteJob) -> String {
@@ -104,7 +143,7 @@ fn quiet_line(job: &RemoteJob) -> String {
 }
 
 /// Watches a job until it is over or Ctrl-C, and gives what the server says of it then.
-pub(crate) async fn watch(client: &Client, id: &str, progress: &Progress) -> Result<Value> {
+pub(crate) async fn watch(client: &Client, id: &str, progress: &mut Progress) -> Result<Value> {
     let watching = follow(client, id, progress);
     let watched = tokio::select! {
         watched = watching => watched,
@@ -119,7 +158,7 @@ pub(crate) async fn watch(client: &Client, id: &str, progress: &Progress) -> Res
 }
 
 /// Watches a job until it is over.
-pub(crate) async fn follow(client: &Client, id: &str, progress: &Progress) -> Result<Value> {
+pub(crate) async fn follow(client: &Client, id: &str, progress: &mut Progress) -> Result<Value> {
     let wait = if progress.bar.is_some() { 0 } else { QUIET_SECONDS };
     let path = format!("/v1/jobs/{id}?wait={wait}");
     let mut missed = 0;
@@ -127,7 +166,7 @@ pub(crate) async fn follow(client: &Client, id: &str, progress: &Progress) -> Re
         let answer = match client.get::<Value>(&path).await {
             Err(failure) if failure.is_unreachable() && missed < PATIENCE => {
                 if missed == 0 {
-                    out::talk("The server does not answer; trying again, the job is safe.");
+                    progress.say("The server does not answer; trying again, the job is safe.");
                 }
                 missed += 1;
                 tokio::time::sleep(Duration::from_secs(1)).await;

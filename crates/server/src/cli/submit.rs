@@ -57,7 +57,7 @@ pub(crate) struct Sending {
 /// `muster import` and `muster update`
 pub(crate) async fn submit(kind: &str, args: &SubmitArgs) -> Result<()> {
     let client = args.remote.client()?;
-    let progress = Progress::new();
+    let mut progress = Progress::new();
     let sending = open(&args.file, progress.bar()).await?;
     let mut query = vec![("kind".to_owned(), kind.to_owned())];
     query.extend(args.name.iter().map(|name| ("name".to_owned(), name.clone())));
@@ -72,7 +72,7 @@ pub(crate) async fn submit(kind: &str, args: &SubmitArgs) -> Result<()> {
         (true, false) => return out::data(&job.id),
         (false, _) => {}
     }
-    let answer = watch(&client, &job.id, &progress).await?;
+    let answer = watch(&client, &job.id, &mut progress).await?;
     let job = RemoteJob::read(&answer)?;
     match args.json {
         true => out::json(&answer)?,
