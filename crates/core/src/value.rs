@@ -91,7 +91,7 @@ fn parse_iso_date(text: &str) -> Option<Date> {
 }
 
 /// Reads RFC 3339; without a zone it is UTC. Nothing is guessed: a leap second, which would have to become another
-/// second, is not a time here.
+/// second, is not a time here, and what only other standards allow (`10:00:00,5`, `+02`, `+0200`) is not either.
 pub fn parse_datetime(text: &str) -> Option<Timestamp> {
     let bytes = text.as_bytes();
     let shaped = bytes.len() >= 19
@@ -100,15 +100,23 @@ pub fn parse_datetime(text: &str) -> Option<Timestamp> {
         && matches!(bytes[10], b'T' | b't' | b' ')
         && bytes[13] == b':'
         && bytes[16] == b':'
-        && &bytes[17..19] != b"60"
-        && !bytes[19..].contains(&b'[');
+        && &bytes[17..19] != b"60";
     if !shaped {
         return None;
     }
-    let zoned = bytes[19..].iter().any(|b| matches!(b, b'Z' | b'z' | b'+' | b'-'));
-    match zoned {
-        true => text.parse().ok(),
-        false => text.parse::<DateTime>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp()),
+    let (_, rest) = text.split_at(19);
+    let zone = match rest.strip_prefix('.') {
+        Some(fraction) => fraction.trim_start_matches(|c: char| c.is_ascii_digit()),
+        None => rest,
+    };
+    match zone.as_bytes() {
+        [] => text.parse::<DateTime>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp()),
+        b"Z" | b"z" => text.parse().ok(),
+        // Offsets end before a day, which the parser would allow.
+        [b'+' | b'-', b'0'..=b'1', b'0'..=b'9', b':', _, _] | [b'+' | b'-', b'2', b'0'..=b'3', b':', _, _] => {
+            text.parse().ok()
+        }
+        _ => None,
     }
 }
 
@@ -322,6 +330,9 @@ mod tests {
             ("last_seen", "2024-01-01 10:00:00.25", Ok("2024-01-01T10:00:00.25Z")),
             ("last_seen", "2024-01-01", Err(Code::InvalidDatetime)),
             ("last_seen", "2024-01-01T23:59:60Z", Err(Code::InvalidDatetime)),
+            ("last_seen", "2024-01-01T10:00:00,5Z", Err(Code::InvalidDatetime)),
+            ("last_seen", "2024-01-01T10:00:00+0200", Err(Code::InvalidDatetime)),
+            ("last_seen", "2024-01-01T10:00:00+24:00", Err(Code::InvalidDatetime)),
             ("last_seen", "2024-01-01T10:00:00Z[Europe/Rome]", Err(Code::InvalidDatetime)),
             ("gender", "Female", Ok("f")),
             ("gender", "x", Err(Code::InvalidOption)),
