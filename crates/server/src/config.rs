@@ -117,7 +117,7 @@ fn variable(path: &[String], flag: &str) -> String {
 }
 
 /// Whether a flag is a setting of the whole installation.
-fn is_shared(arg: &Arg) -> bool {
+pub fn is_shared(arg: &Arg) -> bool {
     let flag = arg.get_long().unwrap_or_default();
     arg.get_env().is_some_and(|name| *name == *variable(&[], flag))
 }

@@ -98,9 +98,14 @@ fn run(arguments: Vec<OsString>) -> Result<()> {
     }
 }
 
+/// Every command with its flags, their variables and their defaults.
+pub fn command() -> clap::Command {
+    config::with_variables(Cli::command())
+}
+
 /// The command line, with the variables and the file behind it.
 fn parse(arguments: Vec<OsString>) -> Result<Cli> {
-    let mut command = config::with_variables(Cli::command());
+    let mut command = command();
     let file = config::file(&arguments, std::env::var_os("MUSTER_CONFIG"))?;
     if let Some((path, table)) = &file {
         command = config::with_file(command, path, table)?;
@@ -142,6 +147,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        config::with_variables(Cli::command()).debug_assert();
+        command().debug_assert();
     }
 }
