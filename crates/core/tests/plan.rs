@@ -24,19 +24,16 @@ use std::collections::{BTreeMap, HashMap};
 const NOW: jiff::Timestamp = jiff::Timestamp::UNIX_EPOCH;
 
 fn field_set() -> FieldSet {
-    let fields = model::fields::ALL
-        .iter()
-        .enumerate()
-        .map(|(i, field)| muster_core::field::Field {
-            number: FieldNumber(FieldNumber::FIRST.0 + i as u16),
-            id: FieldId::from_bytes([i as u8; 12]),
-            key: field.key.to_owned(),
-            name: field.name.to_owned(),
-            kind: field.kind,
-            rules: field.rules(),
-            built_in: field.built_in,
-            archived: false,
-        });
+    let fields = model::fields::ALL.iter().enumerate().map(|(i, field)| muster_core::field::Field {
+        number: FieldNumber(FieldNumber::FIRST.0 + i as u16),
+        id: FieldId::from_bytes([i as u8; 12]),
+        key: field.key.to_owned(),
+        name: field.name.to_owned(),
+        kind: field.kind,
+        rules: field.rules(),
+        built_in: field.built_in,
+        archived: false,
+    });
     FieldSet::new(fields.collect())
 }
 
@@ -53,10 +50,7 @@ struct Reading {
 }
 
 fn read(bytes: &[u8], fields: &FieldSet, options: &JobOptions) -> Reading {
-    let mut sniffer = Sniffer::new(SniffOptions {
-        delimiter: Some(b','),
-        ..SniffOptions::default()
-    });
+    let mut sniffer = Sniffer::new(SniffOptions { delimiter: Some(b','), ..SniffOptions::default() });
     sniffer.push(bytes);
     let source = sniffer.finish().expect("the file can be read");
     let columns = map_header(&source.header, fields, options).expect("the header is right");
@@ -108,10 +102,7 @@ fn deltas(changes: &[Change], fields: &FieldSet) -> Vec<Delta> {
 
 fn values(user: &User, fields: &FieldSet) -> BTreeMap<String, String> {
     let key = |number| fields.key_of(number).expect("the field is there").to_owned();
-    user.values
-        .iter()
-        .map(|(number, value)| (key(number), value.to_string()))
-        .collect()
+    user.values.iter().map(|(number, value)| (key(number), value.to_string())).collect()
 }
 
 /// What a plan says, in the words of the model.
@@ -140,11 +131,7 @@ fn check_history(user: &User, history: &[Vec<Change>], fields: &FieldSet) {
     assert_eq!(&replayed, user, "the changes make the user");
     assert_eq!(user.version, history.len() as i64);
     let stored = user.values.to_stored(fields);
-    assert_eq!(
-        Values::from_stored(&stored, fields).as_ref(),
-        Ok(&user.values),
-        "{stored}"
-    );
+    assert_eq!(Values::from_stored(&stored, fields).as_ref(), Ok(&user.values), "{stored}");
 }
 
 fn options(rules: &Rules) -> (JobKind, JobOptions) {
@@ -186,12 +173,8 @@ fn run_file(model: &mut Model, community: &mut Community, head: Vec<u16>, rows: 
     assert_eq!(reading.rows.len(), file.len() - 1);
 
     let columns = model::columns(&file[0]);
-    let plan_rules = muster_core::plan::Rules {
-        kind,
-        overdraft: rules.overdraft,
-        fields: &fields,
-        columns: &reading.columns.names,
-    };
+    let plan_rules =
+        muster_core::plan::Rules { kind, overdraft: rules.overdraft, fields: &fields, columns: &reading.columns.names };
     for (cells, row) in file[1..].iter().zip(reading.rows) {
         let expected =
             model::read_row(&columns, cells, &rules).and_then(|(email, wishes)| model.apply(&email, &wishes, &rules));
@@ -248,11 +231,7 @@ fn error_of(header: &str, row: &[u8], option: Option<(&str, &str)>) -> RowError 
     if let Some((name, text)) = option {
         options.set(name, text).expect("it is an option");
     }
-    let kind = if header.ends_with('+') {
-        JobKind::Import
-    } else {
-        JobKind::Update
-    };
+    let kind = if header.ends_with('+') { JobKind::Import } else { JobKind::Update };
     let bytes = [header.trim_end_matches('+').as_bytes(), b"\n", row, b"\n"].concat();
     apply(kind, &bytes, &options).expect_err("the row fails")
 }
@@ -269,94 +248,34 @@ const EXAMPLES: &[(&str, &[u8], Option<(&str, &str)>, &str)] = &[
     ("email,Points", b"ann@x.org,12.5", None, "invalid_number Points"),
     ("email,Rate", b"ann@x.org,\"1,5\"", None, "invalid_number Rate"),
     ("email,Subscribed", b"ann@x.org,on", None, "invalid_boolean Subscribed"),
-    (
-        "email,Date of Birth",
-        b"ann@x.org,2023-02-29",
-        None,
-        "invalid_date Date of Birth",
-    ),
-    (
-        "email,Date of Birth",
-        b"ann@x.org,2024-02-28",
-        Some(("date_format", "DD/MM/YYYY")),
-        "invalid_date Date of Birth",
-    ),
-    (
-        "email,Last seen",
-        b"ann@x.org,2024-01-01",
-        None,
-        "invalid_datetime Last seen",
-    ),
+    ("email,Date of Birth", b"ann@x.org,2023-02-29", None, "invalid_date Date of Birth"),
+    ("email,Date of Birth", b"ann@x.org,2024-02-28", Some(("date_format", "DD/MM/YYYY")), "invalid_date Date of Birth"),
+    ("email,Last seen", b"ann@x.org,2024-01-01", None, "invalid_datetime Last seen"),
     ("email,Gender", b"ann@x.org,x", None, "invalid_option Gender"),
     ("email,Tags", b"ann@x.org,vip;x", None, "invalid_option Tags"),
     ("email,Parent", b"ann@x.org,{", None, "invalid_json Parent"),
     ("email,Badge", b"ann@x.org,sixsix", None, "too_long Badge"),
-    (
-        "email,Points",
-        b"ann@x.org,9223372036854775808",
-        None,
-        "out_of_range Points",
-    ),
-    (
-        "email,Points,Points_op",
-        b"ann@x.org,9223372036854775807,add",
-        None,
-        "out_of_range Points",
-    ),
+    ("email,Points", b"ann@x.org,9223372036854775808", None, "out_of_range Points"),
+    ("email,Points,Points_op", b"ann@x.org,9223372036854775807,add", None, "out_of_range Points"),
     ("email,Rate", b"ann@x.org,0.0000000000001", None, "out_of_range Rate"),
     ("email,Level", b"ann@x.org,101", None, "out_of_range Level"),
     ("email,Level", b"ann@x.org,-11", None, "out_of_range Level"),
-    (
-        "email,Credit",
-        b"ann@x.org,1000.51",
-        Some(("overdraft", "allow")),
-        "out_of_range Credit",
-    ),
-    (
-        "email,Points,Points_op",
-        b"ann@x.org,1,Add",
-        None,
-        "invalid_operator Points_op",
-    ),
-    (
-        "email,Points,Points_op",
-        b"ann@x.org,\\N,add",
-        None,
-        "invalid_operator Points_op",
-    ),
-    (
-        "email,Points,Points_op",
-        b"ann@x.org,,add",
-        None,
-        "operator_without_value Points_op",
-    ),
+    ("email,Credit", b"ann@x.org,1000.51", Some(("overdraft", "allow")), "out_of_range Credit"),
+    ("email,Points,Points_op", b"ann@x.org,1,Add", None, "invalid_operator Points_op"),
+    ("email,Points,Points_op", b"ann@x.org,\\N,add", None, "invalid_operator Points_op"),
+    ("email,Points,Points_op", b"ann@x.org,,add", None, "operator_without_value Points_op"),
     (
         "email,Premium Currency,Premium Currency_op",
         b"ann@x.org,100.01,subtract",
         None,
         "insufficient_balance Premium Currency",
     ),
-    (
-        "email,Credit,Credit_op",
-        b"ann@x.org,150.000000000001,subtract",
-        None,
-        "insufficient_balance Credit",
-    ),
+    ("email,Credit,Credit_op", b"ann@x.org,150.000000000001,subtract", None, "insufficient_balance Credit"),
     ("email,Points", b"ann@x.org", None, "column_count_mismatch"),
     ("email,Points", b"ann@x.org,1,2", None, "column_count_mismatch"),
-    (
-        "email,Notes,City",
-        b"ann@x.org,\xc3\xa9,\xff",
-        None,
-        "invalid_encoding City",
-    ),
+    ("email,Notes,City", b"ann@x.org,\xc3\xa9,\xff", None, "invalid_encoding City"),
     ("email,Notes", b"ann@x.org,a\0b", None, "nul_character Notes"),
-    (
-        "email,Parent",
-        b"ann@x.org,\"\"\"\\u0000\"\"\"",
-        None,
-        "nul_character Parent",
-    ),
+    ("email,Parent", b"ann@x.org,\"\"\"\\u0000\"\"\"", None, "nul_character Parent"),
     ("email,Badge", b"ann@x.org,\\N", None, "required_field Badge"),
     ("email,Badge+", b"new@x.org,b", None, "required_field Tier"),
 ];
@@ -368,18 +287,11 @@ fn every_fault_of_a_row_has_its_code_and_its_place() {
         let got = format!("{} {}", error.code, error.column.as_deref().unwrap_or_default());
         assert_eq!(got.trim_end(), *expected, "{header} {}", String::from_utf8_lossy(row));
         assert!(error.sentence(41).starts_with("line 41"), "{}", error.sentence(41));
-        assert!(
-            !error.message.is_empty() && !error.message.ends_with('.'),
-            "{}",
-            error.message
-        );
+        assert!(!error.message.is_empty() && !error.message.ends_with('.'), "{}", error.message);
     }
     let long = [b"ann@x.org,".as_slice(), &b"x".repeat(65_537)].concat();
     let error = error_of("email,Notes", &long, None);
-    assert_eq!(
-        (error.code, error.column.as_deref()),
-        (Code::CellTooLong, Some("Notes"))
-    );
+    assert_eq!((error.code, error.column.as_deref()), (Code::CellTooLong, Some("Notes")));
 }
 
 #[test]
@@ -387,9 +299,7 @@ fn every_code_of_a_row_has_an_example_or_is_raised_where_other_rows_are_known() 
     // What one row and one user do not show: other rows of the file, other users, other changes.
     let elsewhere = [Code::DuplicateInFile, Code::NotUnique, Code::UserExists];
     for code in Code::ALL.iter().filter(|code| code.kind() == Kind::Row) {
-        let shown = EXAMPLES
-            .iter()
-            .any(|(_, _, _, expected)| expected.split(' ').next() == Some(code.as_str()));
+        let shown = EXAMPLES.iter().any(|(_, _, _, expected)| expected.split(' ').next() == Some(code.as_str()));
         let shown = shown || *code == Code::CellTooLong;
         assert_ne!(shown, elsewhere.contains(code), "{code}");
     }

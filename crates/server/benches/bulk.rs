@@ -55,10 +55,7 @@ async fn main() -> Result<()> {
         return Ok(());
     }
     let folder = tempfile::tempdir()?;
-    let home = Home {
-        folder: folder.path().to_owned(),
-        database_url: options.database_url.clone(),
-    };
+    let home = Home { folder: folder.path().to_owned(), database_url: options.database_url.clone() };
     let key = home.make_key()?;
     let (people, changes) = (folder.path().join("import.csv"), folder.path().join("update.csv"));
     home.generate("import", options.rows, &people)?;
@@ -70,14 +67,8 @@ async fn main() -> Result<()> {
         Some(_) => "PostgreSQL",
         None => "SQLite",
     };
-    println!(
-        "{database}, {} rows, from the first byte sent to the end of the job\n",
-        grouped(options.rows)
-    );
-    println!(
-        "{:<12}{:>12}{:>10}{:>12}{:>14}",
-        "", "rows", "seconds", "rows/s", "peak memory"
-    );
+    println!("{database}, {} rows, from the first byte sent to the end of the job\n", grouped(options.rows));
+    println!("{:<12}{:>12}{:>10}{:>12}{:>14}", "", "rows", "seconds", "rows/s", "peak memory");
     let imported = client.measure("import", &people, 1, &server).await?;
     imported.expect("created", options.rows)?;
     let updated = client.measure("update", &changes, 1, &server).await?;
@@ -105,10 +96,7 @@ impl Home {
         for name in variables.filter(|name| name.to_string_lossy().starts_with("MUSTER_")) {
             command.env_remove(name);
         }
-        command
-            .current_dir(&self.folder)
-            .arg("--data-dir")
-            .arg(self.folder.join("data"));
+        command.current_dir(&self.folder).arg("--data-dir").arg(self.folder.join("data"));
         if let Some(url) = &self.database_url {
             command.arg("--database-url").arg(url);
         }
@@ -131,29 +119,13 @@ impl Home {
             return Err("the database is not empty, so what is measured would mean nothing".into());
         }
         let community = text(&made, "/id")?;
-        let key = self.run(&[
-            "key",
-            "create",
-            "--community",
-            community,
-            "--name",
-            "benchmark",
-            "--json",
-        ])?;
+        let key = self.run(&["key", "create", "--community", community, "--name", "benchmark", "--json"])?;
         Ok(text(&serde_json::from_str(&key)?, "/key")?.to_owned())
     }
 
     fn generate(&self, kind: &str, users: u64, into: &Path) -> Result<()> {
         let into = into.to_str().ok_or("the temporary folder has a name that is no text")?;
-        self.run(&[
-            "generate",
-            "--kind",
-            kind,
-            "--users",
-            &users.to_string(),
-            "--output",
-            into,
-        ])?;
+        self.run(&["generate", "--kind", kind, "--users", &users.to_string(), "--output", into])?;
         Ok(())
     }
 }
@@ -204,11 +176,7 @@ impl Muster {
     fn new(address: &str, key: String) -> Result<Self> {
         // The client wants to have one although nothing here is encrypted.
         let _ = rustls::crypto::ring::default_provider().install_default().is_ok();
-        Ok(Self {
-            http: Client::builder().no_proxy().tls_certs_only([]).build()?,
-            address: address.to_owned(),
-            key,
-        })
+        Ok(Self { http: Client::builder().no_proxy().tls_certs_only([]).build()?, address: address.to_owned(), key })
     }
 
     /// Sends a file, its rows so many times, waits until its job is over, and prints how it went.
@@ -227,9 +195,7 @@ impl Muster {
             }
         };
         let took = begun.elapsed();
-        let ended = Ended {
-            counts: job["counts"].clone(),
-        };
+        let ended = Ended { counts: job["counts"].clone() };
         if text(&job, "/state")? != "completed" {
             return Err(format!("the job did not complete: {job}").into());
         }

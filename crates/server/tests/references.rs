@@ -108,11 +108,7 @@ fn errors() -> String {
         ),
     ];
     for (kind, title, about) in groups {
-        write!(
-            page,
-            "\n## {title}\n\n{about}\n\n| code | status | help |\n| --- | --- | --- |\n"
-        )
-        .expect("memory");
+        write!(page, "\n## {title}\n\n{about}\n\n| code | status | help |\n| --- | --- | --- |\n").expect("memory");
         for code in Code::ALL.iter().filter(|code| code.kind() == kind) {
             let (status, help) = (code.status(), cell(code.help()));
             writeln!(page, "| <a id=\"{code}\"></a>`{code}` | {status} | {help} |").expect("memory");
@@ -208,19 +204,9 @@ fn configuration() -> String {
         let key = setting.key.as_ref().map_or("none".to_owned(), |key| code(key));
         let commands = match setting.commands.is_empty() {
             true => "all".to_owned(),
-            false => setting
-                .commands
-                .iter()
-                .map(|name| code(name))
-                .collect::<Vec<_>>()
-                .join(", "),
+            false => setting.commands.iter().map(|name| code(name)).collect::<Vec<_>>().join(", "),
         };
-        let Setting {
-            flag,
-            variable,
-            default,
-            ..
-        } = setting;
+        let Setting { flag, variable, default, .. } = setting;
         writeln!(page, "| {key} | `--{flag}` | `{variable}` | {default} | {commands} |").expect("memory");
     }
     page.push_str(
@@ -229,17 +215,8 @@ fn configuration() -> String {
     );
     for setting in single {
         let (table, key) = (setting.table.join("."), setting.key.clone().unwrap_or_default());
-        let Setting {
-            flag,
-            variable,
-            default,
-            ..
-        } = setting;
-        writeln!(
-            page,
-            "| `[{table}]` | `{key}` | `--{flag}` | `{variable}` | {default} |"
-        )
-        .expect("memory");
+        let Setting { flag, variable, default, .. } = setting;
+        writeln!(page, "| `[{table}]` | `{key}` | `--{flag}` | `{variable}` | {default} |").expect("memory");
     }
     page
 }
@@ -254,9 +231,7 @@ fn settings() -> Vec<Setting> {
 fn gather(settings: &mut Vec<Setting>, command: &Command, path: &[String]) {
     for arg in command.get_arguments().filter(|arg| is_option(arg)) {
         let (flag, variable, is_shared) = (long(arg), variable(arg), config::is_shared(arg));
-        let known = settings
-            .iter_mut()
-            .find(|known| is_shared && known.variable == variable);
+        let known = settings.iter_mut().find(|known| is_shared && known.variable == variable);
         if let Some(known) = known {
             known.commands.push(path.join(" "));
             continue;
@@ -324,11 +299,7 @@ fn help(arg: &Arg) -> String {
 }
 
 fn default_of(arg: &Arg) -> String {
-    let values: Vec<&str> = arg
-        .get_default_values()
-        .iter()
-        .filter_map(|value| value.to_str())
-        .collect();
+    let values: Vec<&str> = arg.get_default_values().iter().filter_map(|value| value.to_str()).collect();
     match (arg.get_action(), told(arg).1) {
         (ArgAction::SetTrue, _) => "off".to_owned(),
         (_, Some(words)) => cell(&words),

@@ -8,10 +8,7 @@ pub const JSON: &[(&str, Result<&str, &str>)] = &[
     ("[]", Ok("[]")),
     ("{\"b\": 1, \"a\": [true, null]}", Ok("{\"b\":1,\"a\":[true,null]}")),
     (" \"x, \\\"y\\\"\" ", Ok("\"x, \\\"y\\\"\"")),
-    (
-        "12345678901234567890.12345678901234567890",
-        Ok("12345678901234567890.12345678901234567890"),
-    ),
+    ("12345678901234567890.12345678901234567890", Ok("12345678901234567890.12345678901234567890")),
     ("false", Ok("false")),
     ("{", Err("invalid_json")),
     ("null", Err("invalid_json")),
@@ -85,21 +82,9 @@ impl Day {
     fn next(self) -> Self {
         let Self { year, month, day } = self;
         match (month, day == Self::length_of_month(year, month)) {
-            (_, false) => Self {
-                year,
-                month,
-                day: day + 1,
-            },
-            (12, true) => Self {
-                year: year + 1,
-                month: 1,
-                day: 1,
-            },
-            (_, true) => Self {
-                year,
-                month: month + 1,
-                day: 1,
-            },
+            (_, false) => Self { year, month, day: day + 1 },
+            (12, true) => Self { year: year + 1, month: 1, day: 1 },
+            (_, true) => Self { year, month: month + 1, day: 1 },
         }
     }
 
@@ -142,9 +127,7 @@ fn datetime(text: &str) -> Option<String> {
     let (day, rest) = text.split_at_checked(10)?;
     let (separator, rest) = rest.split_at_checked(1)?;
     let (time, rest) = rest.split_at_checked(8)?;
-    let digits = rest
-        .strip_prefix('.')
-        .map_or(0, |rest| rest.chars().take_while(char::is_ascii_digit).count());
+    let digits = rest.strip_prefix('.').map_or(0, |rest| rest.chars().take_while(char::is_ascii_digit).count());
     if !["T", "t", " "].contains(&separator) || digits > 9 || rest.starts_with('.') && digits == 0 {
         return None;
     }
@@ -171,9 +154,5 @@ fn datetime(text: &str) -> Option<String> {
         (day, minutes) = (day.next(), minutes - 24 * 60);
     }
     let fraction = fraction.trim_end_matches('0').trim_end_matches('.');
-    Some(format!(
-        "{day}T{:02}:{:02}:{second:02}{fraction}Z",
-        minutes / 60,
-        minutes % 60
-    ))
+    Some(format!("{day}T{:02}:{:02}:{second:02}{fraction}Z", minutes / 60, minutes % 60))
 }

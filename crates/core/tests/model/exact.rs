@@ -37,10 +37,7 @@ impl Exact {
             return Err("out_of_range");
         }
         let read = |digits: &str| format!("0{digits}").parse::<i128>().expect("digits are a number");
-        let number = Self {
-            whole: read(whole),
-            parts: read(&format!("{fraction:0<12}")),
-        };
+        let number = Self { whole: read(whole), parts: read(&format!("{fraction:0<12}")) };
         let number = number.checked()?;
         if negative { Self::ZERO.minus(number) } else { Ok(number) }
     }
@@ -48,10 +45,7 @@ impl Exact {
     /// The sum, where it keeps within the digits.
     pub fn plus(self, other: Self) -> Result<Self, &'static str> {
         let (whole, parts) = (self.whole + other.whole, self.parts + other.parts);
-        let carried = Self {
-            whole: whole + parts / WHOLE,
-            parts: parts % WHOLE,
-        };
+        let carried = Self { whole: whole + parts / WHOLE, parts: parts % WHOLE };
         carried.checked()
     }
 
@@ -59,10 +53,7 @@ impl Exact {
     pub fn minus(self, other: Self) -> Result<Self, &'static str> {
         let (whole, parts) = (self.whole - other.whole, self.parts - other.parts);
         let carried = match parts < 0 {
-            true => Self {
-                whole: whole - 1,
-                parts: parts + WHOLE,
-            },
+            true => Self { whole: whole - 1, parts: parts + WHOLE },
             false => Self { whole, parts },
         };
         carried.checked()

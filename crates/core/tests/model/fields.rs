@@ -18,24 +18,11 @@ pub struct Field {
 }
 
 const fn built_in(key: &'static str, name: &'static str, kind: FieldType) -> Field {
-    Field {
-        built_in: true,
-        ..custom(key, name, kind)
-    }
+    Field { built_in: true, ..custom(key, name, kind) }
 }
 
 const fn custom(key: &'static str, name: &'static str, kind: FieldType) -> Field {
-    Field {
-        key,
-        name,
-        kind,
-        min: None,
-        max: None,
-        max_length: None,
-        required: false,
-        options: &[],
-        built_in: false,
-    }
+    Field { key, name, kind, min: None, max: None, max_length: None, required: false, options: &[], built_in: false }
 }
 
 pub const ALL: &[Field] = &[
@@ -44,29 +31,11 @@ pub const ALL: &[Field] = &[
     custom("rate", "Rate", FieldType::Decimal),
     custom("subscribed", "Subscribed", FieldType::Boolean),
     custom("notes", "Notes", FieldType::LongText),
-    Field {
-        min: Some("-50"),
-        max: Some("1000.5"),
-        ..custom("credit", "Credit", FieldType::Currency)
-    },
-    Field {
-        min: Some("-10"),
-        max: Some("100"),
-        ..custom("level", "Level", FieldType::Integer)
-    },
-    Field {
-        min: Some("0.5"),
-        ..custom("factor", "Factor", FieldType::Decimal)
-    },
-    Field {
-        max_length: Some(5),
-        required: true,
-        ..custom("badge", "Badge", FieldType::Text)
-    },
-    Field {
-        required: true,
-        ..custom("tier", "Tier", FieldType::Integer)
-    },
+    Field { min: Some("-50"), max: Some("1000.5"), ..custom("credit", "Credit", FieldType::Currency) },
+    Field { min: Some("-10"), max: Some("100"), ..custom("level", "Level", FieldType::Integer) },
+    Field { min: Some("0.5"), ..custom("factor", "Factor", FieldType::Decimal) },
+    Field { max_length: Some(5), required: true, ..custom("badge", "Badge", FieldType::Text) },
+    Field { required: true, ..custom("tier", "Tier", FieldType::Integer) },
     custom("last_seen", "Last seen", FieldType::Datetime),
     Field {
         options: &[("vip", "VIP"), ("new", "New one"), ("old", "Old")],
@@ -93,10 +62,7 @@ impl Field {
     /// The same, for the product.
     pub fn rules(&self) -> Rules {
         let number = |text: &str| text.parse().expect("bounds are numbers");
-        let option = |(key, name): &(&str, &str)| SelectOption {
-            key: (*key).to_owned(),
-            name: (*name).to_owned(),
-        };
+        let option = |(key, name): &(&str, &str)| SelectOption { key: (*key).to_owned(), name: (*name).to_owned() };
         Rules {
             options: self.options.iter().map(option).collect(),
             min: self.min.map(number),

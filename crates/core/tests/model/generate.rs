@@ -56,11 +56,7 @@ pub fn header(choose: &mut impl Choose) -> Vec<String> {
         if !choose.percent(wanted) {
             continue;
         }
-        let written = [
-            field.key.to_owned(),
-            field.name.to_owned(),
-            field.key.to_uppercase().replace('_', " - "),
-        ];
+        let written = [field.key.to_owned(), field.name.to_owned(), field.key.to_uppercase().replace('_', " - ")];
         let name = choose.one_of(&written);
         put(&mut |count| choose.below(count), name);
         if field.kind.is_numeric() && choose.percent(70) {
@@ -107,9 +103,7 @@ fn mend_operators(header: &[String], cells: &mut [String], rules: &Rules) {
     let columns = columns(header);
     for (i, column) in columns.iter().enumerate() {
         let Column::Operator(field) = column else { continue };
-        let value = columns
-            .iter()
-            .position(|other| matches!(other, Column::Value(other) if other.key == field.key));
+        let value = columns.iter().position(|other| matches!(other, Column::Value(other) if other.key == field.key));
         let value = value.map_or("", |value| cells[value].as_str());
         if value.is_empty() || value == rules.clear_token {
             cells[i] = String::new();
@@ -123,10 +117,9 @@ pub fn cell(choose: &mut impl Choose, field: &Field, broken: bool) -> String {
         return String::new();
     }
     let (good, bad): (&[&str], &[&str]) = match field.kind {
-        FieldType::Text | FieldType::LongText => (
-            &["Rome", "", " a ", "é\"ü", "x,;\n\r\ny", "NULL"],
-            &["toolong", "\u{1f600}\u{1f600}é\u{301}xyz"],
-        ),
+        FieldType::Text | FieldType::LongText => {
+            (&["Rome", "", " a ", "é\"ü", "x,;\n\r\ny", "NULL"], &["toolong", "\u{1f600}\u{1f600}é\u{301}xyz"])
+        }
         FieldType::Integer | FieldType::Decimal | FieldType::Currency => return number(choose, field, broken),
         FieldType::Boolean => (&["true", "no", "YES", " 0 ", "1", "False"], &["on", "2", "tru"]),
         FieldType::Date => (
@@ -173,11 +166,8 @@ pub fn cell(choose: &mut impl Choose, field: &Field, broken: bool) -> String {
         FieldType::MultiSelect => (&["vip", "new one;VIP", " OLD ;vip; old;", ";"], &["vip;x", "vip,new"]),
         FieldType::Json => {
             let right = choose.below(10) < 8 || !broken;
-            let fitting: Vec<&str> = cells::JSON
-                .iter()
-                .filter(|(_, read)| read.is_ok() == right)
-                .map(|(text, _)| *text)
-                .collect();
+            let fitting: Vec<&str> =
+                cells::JSON.iter().filter(|(_, read)| read.is_ok() == right).map(|(text, _)| *text).collect();
             return choose.one_of(&fitting).to_owned();
         }
     };
@@ -226,11 +216,8 @@ fn number(choose: &mut impl Choose, field: &Field, broken: bool) -> String {
         15..17 if fraction => choose.one_of(&edges).to_owned(),
         17 if broken => choose.one_of(&bad).to_owned(),
         18 if broken => {
-            let mut digits = |most| {
-                (0..choose.below(most))
-                    .map(|_| (b'0' + choose.below(10) as u8) as char)
-                    .collect::<String>()
-            };
+            let mut digits =
+                |most| (0..choose.below(most)).map(|_| (b'0' + choose.below(10) as u8) as char).collect::<String>();
             format!("{}.{}", digits(30), digits(15))
         }
         _ => choose.one_of(&wholes).to_owned(),

@@ -139,17 +139,9 @@ impl Model {
         }
         let mut deltas = Vec::new();
         if before.is_none() {
-            deltas.push(Delta {
-                field: "email".into(),
-                op: "overwrite".into(),
-                old: None,
-                new: Some(email.into()),
-            });
+            deltas.push(Delta { field: "email".into(), op: "overwrite".into(), old: None, new: Some(email.into()) });
         }
-        let mut after = before.cloned().unwrap_or_else(|| Person {
-            email: email.into(),
-            ..Person::default()
-        });
+        let mut after = before.cloned().unwrap_or_else(|| Person { email: email.into(), ..Person::default() });
         for wish in wishes {
             let old = after.values.get(wish.field.key).cloned();
             let new = outcome(wish, old.as_deref(), rules.overdraft)?;
@@ -160,12 +152,7 @@ impl Model {
                 Some(value) => after.values.insert(wish.field.key.into(), value.clone()),
                 None => after.values.remove(wish.field.key),
             };
-            deltas.push(Delta {
-                field: wish.field.key.into(),
-                op: wish.op.into(),
-                old,
-                new,
-            });
+            deltas.push(Delta { field: wish.field.key.into(), op: wish.op.into(), old, new });
         }
         let missing = |field: &&Field| field.required && !after.values.contains_key(field.key);
         if before.is_none() && fields::ALL.iter().any(|field| missing(&field)) {
@@ -185,11 +172,7 @@ impl Model {
 fn outcome(wish: &Wish, old: Option<&str>, overdraft: Overdraft) -> Result<Option<String>, &'static str> {
     let field = wish.field;
     let Some(value) = &wish.value else {
-        return if field.required {
-            Err("required_field")
-        } else {
-            Ok(None)
-        };
+        return if field.required { Err("required_field") } else { Ok(None) };
     };
     if !field.kind.is_numeric() {
         return Ok(Some(value.clone()));
