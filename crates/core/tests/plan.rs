@@ -236,8 +236,11 @@ fn error_of(header: &str, row: &[u8], option: Option<(&str, &str)>) -> RowError 
     apply(kind, &bytes, &options).expect_err("the row fails")
 }
 
+/// The columns, a row, an option and its value, and the code with which the row ends.
+type Example = (&'static str, &'static [u8], Option<(&'static str, &'static str)>, &'static str);
+
 /// Header (with `+` at the end: of an import), row, an option, and the code with the place to blame.
-const EXAMPLES: &[(&str, &[u8], Option<(&str, &str)>, &str)] = &[
+const EXAMPLES: &[Example] = &[
     ("email,Points", b" ,1", None, "missing_key email"),
     ("email,Points", b"nobody,1", None, "invalid_email email"),
     ("id,Points", b"-1,1", Some(("match_by", "id")), "invalid_id id"),
