@@ -6,7 +6,7 @@ use crate::caller::Caller;
 use crate::clock::job_id;
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
-use crate::job::{Input, Job, object};
+use crate::job::{Input, Job, folder, needed, object};
 use crate::prepare::hex;
 use crate::staging::Incoming;
 use muster_core::Code;
@@ -223,15 +223,15 @@ impl Engine {
         Ok(job)
     }
 
-    /// Removes what uploads left behind whose process died: parts of files, and files of which no job knows. To be called
-    /// only where no other process uses the staging area.
+    /// Removes what processes left behind that died: parts of files, files of which no job knows, and what jobs do not
+    /// need any more. To be called only where no other process uses the staging area.
     pub async fn sweep(&self) -> Result<()> {
         self.staging().sweep()?;
         let mut connection = self.store().read().await?;
         for of in self.staging().list_jobs()? {
-            if connection.get_job::<Input>(of.tenant, of.id).await?.is_none() {
-                self.staging().remove(&object(of, "input"));
-            }
+            let job: Option<Job> = connection.get_job(of.tenant, of.id).await?;
+            let kept = job.as_ref().map(needed).unwrap_or_default();
+            self.staging().keep_only(&folder(of), &kept)?;
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use crate::chunk::{Chunk, PlannedChunk, Source, plan_chunk};
 use crate::engine::Engine;
 use crate::error::{EngineError, Result, chain};
 use crate::frames;
-use crate::job::{Job, reference};
+use crate::job::{Job, folder, needed, reference};
 use crate::prepare::{hex, prepare};
 use crate::results;
 use muster_core::field::FieldSet;
@@ -230,6 +230,8 @@ impl Run {
             .pin_prepared(of, self.job.attempt, &made.prepared, made.bytes, &made.counts)
             .await?
         {
+            staging.remove(&made.prepared.rows);
+            staging.remove(&made.prepared.outcomes);
             return Ok(Step::Lost);
         }
         tx.commit().await?;
@@ -441,14 +443,15 @@ impl Run {
         };
         let mut tx = self.engine.store().begin().await?;
         if !tx.end_job(reference(&self.job), self.job.attempt, &end).await? {
+            merged.iter().for_each(|name| self.engine.staging().remove(name));
             return Ok(Step::Lost);
         }
         tx.commit().await?;
         self.pass("finish.ended").await?;
-        if let Some(prepared) = &self.job.prepared {
-            self.engine.staging().remove(&prepared.rows);
-            self.engine.staging().remove(&prepared.outcomes);
-        }
+        // Attempts that died left theirs too.
+        (self.job.state, self.job.results) = (state, merged);
+        let staging = self.engine.staging();
+        staging.keep_only(&folder(reference(&self.job)), &needed(&self.job))?;
         Ok(Step::Ended(state))
     }
 }

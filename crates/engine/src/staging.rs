@@ -68,6 +68,17 @@ impl Staging {
         }
     }
 
+    /// Removes every object in a folder but these.
+    pub(crate) fn keep_only(&self, folder: &str, kept: &[&str]) -> Result<()> {
+        for entry in fs::read_dir(self.root.join(folder))? {
+            let name = format!("{folder}/{}", entry?.file_name().to_string_lossy());
+            if !kept.contains(&name.as_str()) {
+                self.remove(&name);
+            }
+        }
+        Ok(())
+    }
+
     /// The jobs that have objects here.
     pub(crate) fn list_jobs(&self) -> Result<Vec<JobRef>> {
         let mut jobs = Vec::new();
