@@ -6,7 +6,7 @@ use crate::caller::Caller;
 use crate::clock::job_id;
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
-use crate::job::{Input, Job, object};
+use crate::job::{Input, Job, folder, needed, object};
 use crate::prepare::hex;
 use crate::staging::Incoming;
 use muster_core::field::{FieldNumber, FieldSet};
@@ -207,19 +207,15 @@ impl Engine {
         Ok(job)
     }
 
-    /// Removes what processes left behind that died: parts of files, files of which no job knows, and what jobs that are
-    /// over do not need. To be called only where no other process uses the staging area.
+    /// Removes what processes left behind that died: parts of files, files of which no job knows, and what jobs do not
+    /// need any more. To be called only where no other process uses the staging area.
     pub async fn sweep(&self) -> Result<()> {
         self.staging().sweep()?;
         let mut connection = self.store().read().await?;
         for of in self.staging().list_jobs()? {
-            match connection.get_job::<Input>(of.tenant, of.id).await? {
-                None => self.staging().tidy(of, &[])?,
-                Some(job) if job.state.is_final() => {
-                    self.staging().tidy(of, &[&job.staged, job.results.as_deref().unwrap_or_default()])?;
-                }
-                Some(_) => {}
-            }
+            let job: Option<Job> = connection.get_job(of.tenant, of.id).await?;
+            let kept = job.as_ref().map(needed).unwrap_or_default();
+            self.staging().keep_only(&folder(of), &kept)?;
         }
         Ok(())
     }

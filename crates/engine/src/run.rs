@@ -8,7 +8,7 @@ use crate::chunk::{Chunk, PlannedChunk, Source, plan_chunk};
 use crate::engine::Engine;
 use crate::error::{EngineError, Result, chain};
 use crate::frames;
-use crate::job::{Job, reference};
+use crate::job::{Job, folder, needed, reference};
 use crate::prepare::{hex, prepare};
 use crate::results;
 use muster_core::field::FieldSet;
@@ -223,6 +223,8 @@ impl Run {
         let mut tx = store.begin().await?;
         let of = reference(&self.job);
         if !tx.pin_prepared(of, self.job.attempt, &made.prepared, made.bytes, &made.counts).await? {
+            staging.remove(&made.prepared.rows);
+            staging.remove(&made.prepared.outcomes);
             return Ok(Step::Lost);
         }
         tx.commit().await?;
@@ -399,11 +401,15 @@ impl Run {
         };
         let mut tx = self.engine.store().begin().await?;
         if !tx.end_job(reference(&self.job), self.job.attempt, &end).await? {
+            merged.iter().for_each(|name| self.engine.staging().remove(name));
             return Ok(Step::Lost);
         }
         tx.commit().await?;
         self.pass("finish.ended").await?;
-        self.engine.staging().tidy(reference(&self.job), &[&self.job.staged, merged.as_deref().unwrap_or_default()])?;
+        // Attempts that died left theirs too.
+        (self.job.state, self.job.results) = (state, merged);
+        let staging = self.engine.staging();
+        staging.keep_only(&folder(reference(&self.job)), &needed(&self.job))?;
         Ok(Step::Ended(state))
     }
 }

@@ -5,7 +5,6 @@
 //! is being written lies under `incoming` and goes when its writer goes, or at the next start.
 
 use crate::error::Result;
-use crate::job::object;
 use muster_core::id::Tenant;
 use muster_store::JobRef;
 use std::fs::{self, File};
@@ -64,13 +63,12 @@ impl Staging {
         }
     }
 
-    /// Removes all objects of a job but these: what attempts left behind that came to nothing.
-    pub(crate) fn tidy(&self, job: JobRef, keep: &[&str]) -> Result<()> {
-        let folder = object(job, "");
-        for path in entries(&self.root.join(&folder))? {
-            let name = path.strip_prefix(&self.root).ok().and_then(Path::to_str).unwrap_or_default();
-            if !keep.contains(&name) {
-                self.remove(name);
+    /// Removes every object in a folder but these.
+    pub(crate) fn keep_only(&self, folder: &str, kept: &[&str]) -> Result<()> {
+        for entry in fs::read_dir(self.root.join(folder))? {
+            let name = format!("{folder}/{}", entry?.file_name().to_string_lossy());
+            if !kept.contains(&name.as_str()) {
+                self.remove(&name);
             }
         }
         Ok(())

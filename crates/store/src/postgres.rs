@@ -12,6 +12,10 @@ use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 /// How many statements run side by side.
 const CONNECTIONS: usize = 16;
 
+/// A process that stops in the middle of a transaction, or whose machine vanishes, would keep its locks, and with them its
+/// jobs and users from everybody else; after as long as a lease lasts the server ends the transaction.
+const BEGIN: &str = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '10s'";
+
 #[derive(Clone, Debug)]
 pub(crate) struct Postgres {
     pool: Pool,
@@ -34,7 +38,7 @@ impl Postgres {
 
     pub(crate) async fn begin(&self) -> Result<Transaction> {
         let mut connection = self.connection().await?;
-        connection.batch("BEGIN").await?;
+        connection.batch(BEGIN).await?;
         Ok(Transaction::new(connection))
     }
 }
