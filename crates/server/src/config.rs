@@ -21,7 +21,7 @@ const COMMANDS: &str = "commands";
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// Folder of the database and of files [default: ./muster-data]
+    /// Folder of the database and of files [default: ./muster-data; for the quickstart ./muster-quickstart]
     #[arg(long, global = true, env = "MUSTER_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// The database [default: SQLite in the data folder]
@@ -33,7 +33,8 @@ pub struct Global {
     /// File of settings [default: ./muster.toml where there is one]
     #[arg(long, global = true, env = "MUSTER_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// What is logged to stderr: error, warn, info, debug, or a filter such as muster_engine=debug
+    /// What is logged to stderr: error, warn, info, debug, or a filter such as muster_engine=debug [default:
+    /// info for serve and worker, else error]
     #[arg(long, global = true, env = "MUSTER_LOG", value_name = "FILTER")]
     pub log: Option<String>,
     /// How it is logged

@@ -123,7 +123,7 @@ fn command_line() -> String {
         "# Command line\n\n{NOTE}\n\n{}\n\n\
          Flags beat environment variables, which beat the file `muster.toml`; [configuration.md](configuration.md) has \
          the keys of the file. Data goes to stdout, talk to stderr. Every command has `--help`, and `muster --version` \
-         prints the version.\n\n## Options of every command\n\n",
+         prints the version. A flag that is off takes `true`, `yes`, `on` or `1` from its variable.\n\n## Options of every command\n\n",
         about(&command)
     );
     options(&mut page, &command);
@@ -162,10 +162,9 @@ fn options(page: &mut String, command: &Command) {
         };
         let (flag, variable) = (long(arg), variable(arg));
         let (flag, default) = (code(&format!("--{flag}{value}")), default_of(arg));
-        let choices: Vec<String> = choices(arg);
-        let choices = match choices.is_empty() {
-            true => String::new(),
-            false => format!(": {}", choices.join(", ")),
+        let choices = match choices(arg).as_slice() {
+            [] => String::new(),
+            choices => format!(": {}", choices.join(", ")),
         };
         let what = cell(&format!("{}{choices}", help(arg)));
         writeln!(page, "| {short}{flag} | `{variable}` | {default} | {what} |").expect("memory");
@@ -311,8 +310,10 @@ fn default_of(arg: &Arg) -> String {
 
 /// The words that the value may be.
 fn choices(arg: &Arg) -> Vec<String> {
-    let values = arg.get_possible_values();
-    values.iter().map(|value| code(value.get_name())).collect()
+    match arg.get_action() {
+        ArgAction::SetTrue => Vec::new(),
+        _ => arg.get_possible_values().iter().map(|value| code(value.get_name())).collect(),
+    }
 }
 
 /// A text as a cell of a table.
