@@ -58,13 +58,21 @@ pub(crate) struct Pulse {
     task: AbortHandle,
 }
 
+/// What a run hears while it takes a step.
 #[derive(Debug, Default)]
-struct Heard {
+pub(crate) struct Heard {
     lost: AtomicBool,
     stop: AtomicBool,
     reading: AtomicBool,
     bytes: AtomicU64,
     rows: AtomicU64,
+}
+
+impl Heard {
+    /// Gives preparing up as soon as it looks. Whoever has the job next prepares again.
+    pub(crate) fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Pulse {
@@ -77,7 +85,7 @@ impl Pulse {
                 let reading = ours.reading.load(Ordering::Relaxed);
                 let reading = reading.then(|| (ours.bytes.load(Ordering::Relaxed), ours.rows.load(Ordering::Relaxed)));
                 match beat(&engine, of, attempt, reading).await {
-                    Ok(Some((cancel, pause))) => ours.stop.store(cancel || pause, Ordering::Relaxed),
+                    Ok(Some((cancel, pause))) => drop(ours.stop.fetch_or(cancel || pause, Ordering::Relaxed)),
                     Ok(None) => ours.lost.store(true, Ordering::Relaxed),
                     // The lease may expire meanwhile; then the next write finds it lost.
                     Err(error) => tracing::warn!(job = %of.id, cause = chain(&error), "a heartbeat failed"),
@@ -154,6 +162,11 @@ impl Run {
 
     pub(crate) fn job(&self) -> &Job {
         &self.job
+    }
+
+    /// What gives preparing up in the middle, when the process is to end; see [`Heard::stop`].
+    pub(crate) fn heard(&self) -> Arc<Heard> {
+        self.pulse.heard.clone()
     }
 
     /// Does the next step. An error means that the run is over and the lease is left to expire.

@@ -16,9 +16,8 @@ use std::collections::{HashMap, VecDeque};
 use std::fs::{File, OpenOptions};
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// How often a worker looks for jobs that other processes accepted.
@@ -85,7 +84,7 @@ impl Worker {
     /// Runs jobs until the shutdown comes, then lets every job finish its step and gives the jobs back. At most `places`
     /// jobs of any size run at once, and as many small ones beside them.
     pub async fn run(self, places: usize, shutdown: impl Future<Output = ()>) {
-        let stopping = Arc::new(AtomicBool::new(false));
+        let (stop, stopping) = watch::channel(false);
         let mut tasks = JoinSet::new();
         let mut sizes: HashMap<tokio::task::Id, bool> = HashMap::new();
         tokio::pin!(shutdown);
@@ -108,7 +107,7 @@ impl Worker {
                 }
             }
         }
-        stopping.store(true, Ordering::Relaxed);
+        let _ = stop.send(true);
         while tasks.join_next().await.is_some() {}
     }
 
@@ -118,7 +117,7 @@ impl Worker {
         places: usize,
         tasks: &mut JoinSet<()>,
         sizes: &mut HashMap<tokio::task::Id, bool>,
-        stopping: &Arc<AtomicBool>,
+        stopping: &watch::Receiver<bool>,
     ) -> Result<()> {
         self.owner.release_the_dead(&self.engine).await?;
         loop {
@@ -133,7 +132,7 @@ impl Worker {
             };
             let is_large = run.job().size_bytes > SMALL_JOB_BYTES;
             let (engine, stopping) = (self.engine.clone(), stopping.clone());
-            let task = tasks.spawn(async move { drive(&engine, run, &stopping).await });
+            let task = tasks.spawn(async move { drive(&engine, run, stopping).await });
             sizes.insert(task.id(), is_large);
         }
     }
@@ -165,12 +164,21 @@ impl Worker {
 }
 
 /// Takes step after step until the job is over, given back or lost.
-async fn drive(engine: &Engine, mut run: Run, stopping: &AtomicBool) {
+async fn drive(engine: &Engine, mut run: Run, mut stopping: watch::Receiver<bool>) {
     let id = run.job().id;
     loop {
-        let step = match stopping.load(Ordering::Relaxed) {
-            true => run.release().await,
-            false => run.step().await,
+        let step = if *stopping.borrow() {
+            run.release().await
+        } else {
+            let heard = run.heard();
+            let mut step = std::pin::pin!(run.step());
+            tokio::select! {
+                step = &mut step => step,
+                _ = stopping.changed() => {
+                    heard.stop();
+                    step.await
+                }
+            }
         };
         engine.stepped().notify_waiters();
         match step {

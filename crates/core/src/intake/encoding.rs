@@ -1,7 +1,7 @@
 //! From bytes to UTF-8.
 //!
 //! Which encoding a file has is decided over the whole of it: a byte order mark, else what the sender says, else what
-//! [`Guess`] saw. [`Transcoder`] then makes UTF-8 of it, and where the bytes mean nothing it writes a byte that UTF-8
+//! `Guess` saw. `Transcoder` then makes UTF-8 of it, and where the bytes mean nothing it writes a byte that UTF-8
 //! never has: the cell stays invalid and fails its row, instead of holding a replacement character that nobody wrote.
 
 use serde::{Deserialize, Serialize};
