@@ -95,14 +95,17 @@ async fn die_often(backend: Backend, files: &[(&str, String); 2], seed: u64) -> 
     client.ended(&job).await.expect("the server lives");
 
     let job = client.submit(changes, second).await.expect("the server lives");
-    let mut before = 0;
-    for turn in 0..KILLS {
-        let moment = Moment::choose(&mut random, turn);
+    let (mut before, mut kills) = (0, 0);
+    while kills < KILLS {
+        let moment = Moment::choose(&mut random, kills);
         if !moment.wait(&server.client(&key), &job, before).await {
             break;
         }
         (server, before) = reborn(&home, server, &key, &job, before).await;
+        kills += 1;
     }
+    eprintln!("killed {kills} times on {backend:?}");
+    assert!(kills > 0, "the job ended before anybody was killed");
     server.client(&key).ended(&job).await.expect("the server lives");
     inspect(&home, server, &key).await
 }

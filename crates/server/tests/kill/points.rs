@@ -18,7 +18,8 @@ fn files() -> [(&'static str, String); 2] {
 fn passes(point: &str) -> &'static [u32] {
     match point.split_once('.') {
         Some(("apply", _)) => &[0, 1, 3],
-        _ => &[0, 1],
+        Some(("prepare", _)) => &[0, 1],
+        _ => &[1],
     }
 }
 
