@@ -160,7 +160,8 @@ fn script() -> impl Strategy<Value = Vec<u16>> {
 fn run_file(model: &mut Model, community: &mut Community, head: Vec<u16>, rows: Vec<Vec<u16>>) {
     let fields = field_set();
     let mut choose = Script(head.into_iter());
-    let rules = generate::rules(&mut choose);
+    let mut rules = generate::rules(&mut choose);
+    rules.import |= model.people.is_empty();
     let emails: Vec<String> = generate::EMAILS.iter().map(|email| (*email).to_owned()).collect();
     let mut file = vec![generate::header(&mut choose)];
     for row in rows {

@@ -38,7 +38,7 @@ const BROKEN_OPERATORS: &[&str] = &["Add", " add", "plus", "overwrite "];
 
 pub fn rules(choose: &mut impl Choose) -> Rules {
     Rules {
-        import: choose.below(2) == 0,
+        import: choose.below(3) < 2,
         overdraft: choose.one_of(Overdraft::ALL),
         clear_token: choose.one_of(&["\\N", "NULL", "5"]).to_owned(),
     }
@@ -52,7 +52,7 @@ pub fn header(choose: &mut impl Choose) -> Vec<String> {
         names.insert(at, name);
     };
     for field in fields::ALL {
-        let wanted = if field.required { 80 } else { 35 };
+        let wanted = if field.required { 92 } else { 30 };
         if !choose.percent(wanted) {
             continue;
         }

@@ -75,7 +75,7 @@ async fn fresh(place: &Place) -> Option<String> {
 }
 
 /// Lets a worker's leases expire.
-async fn release(bench: &Bench, owner: &str) {
+pub(crate) async fn release(bench: &Bench, owner: &str) {
     let mut tx = bench.engine.store().begin().await.expect("the database answers");
     tx.release_leases(owner).await.expect("they can be released");
     tx.commit().await.expect("it can be committed");

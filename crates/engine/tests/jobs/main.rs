@@ -3,4 +3,5 @@
 mod apply;
 mod crash;
 mod harness;
+mod model;
 mod together;

@@ -1,0 +1,50 @@
+//! What the store promises, on SQLite and on PostgreSQL: every case runs the same assertions on a fresh database of each.
+
+mod communities;
+mod fields;
+mod harness;
+mod history;
+mod jobs;
+mod keys;
+mod leases;
+mod migrate;
+mod parity;
+mod tenants;
+mod users;
+
+use harness::RAN;
+
+/// Every case of every module.
+const CASES: &[&[&str]] = &[
+    communities::CASES,
+    fields::CASES,
+    history::CASES,
+    jobs::CASES,
+    keys::CASES,
+    leases::CASES,
+    migrate::CASES,
+    tenants::CASES,
+    users::CASES,
+];
+
+/// Tests run in the order of their names, and this one waits for those that run beside it.
+#[test]
+fn zz_the_same_cases_ran_on_each_database() {
+    if std::env::args().skip(1).any(|argument| !argument.starts_with('-')) {
+        eprintln!("NOT COUNTED: only some cases were asked for");
+        return;
+    }
+    let declared: Vec<&str> = CASES.iter().flat_map(|cases| cases.iter().copied()).collect();
+    let postgres = std::env::var(muster_store::testing::POSTGRES_VARIABLE).is_ok();
+    let ran = RAN.wait_for(declared.len());
+    let on = |database| ran.iter().filter(|(_, on)| *on == database).count();
+    assert!(!declared.is_empty());
+    assert_eq!(on(muster_store::dialect::Dialect::Sqlite), declared.len(), "{ran:?}");
+    match postgres {
+        true => assert_eq!(on(muster_store::dialect::Dialect::Postgres), declared.len(), "{ran:?}"),
+        false => eprintln!(
+            "SKIPPED ON POSTGRESQL: all {} cases of the conformance suite",
+            declared.len()
+        ),
+    }
+}
