@@ -77,7 +77,6 @@ catalogue! {
     ScopeEscalation "scope_escalation" Request 403 "A key cannot grant a scope that it does not have.";
     NotFound "not_found" Request 404 "There is no such object in this community.";
     MethodNotAllowed "method_not_allowed" Request 405 "The address exists, with another method.";
-    JobNotFinished "job_not_finished" Request 409 "Wait until the job has ended.";
     InvalidState "invalid_state" Request 409 "The job's state does not allow this any more.";
     FieldExists "field_exists" Request 409 "A field with this name or key exists; names and keys share one space.";
     VersionMismatch "version_mismatch" Request 412 "The user changed since you read it; read it again.";
@@ -106,16 +105,12 @@ catalogue! {
 
     // Jobs
     WorkerCrashed "worker_crashed" Job 500 "The job was tried several times without progress; the server's log has the cause.";
-    TooManyFailures "too_many_failures" Job 400 "More rows failed than max_failed allows.";
-    TooManyAffected "too_many_affected" Job 400 "More users would change than max_affected allows.";
-    Aborted "aborted" Job 400 "A row failed and on_error=abort was asked for.";
 
     // Rows
     MissingKey "missing_key" Row 400 "The cell that names the user is empty.";
     InvalidEmail "invalid_email" Row 400 "This cannot be an email address.";
     InvalidId "invalid_id" Row 400 "A user id is a positive whole number.";
     UserNotFound "user_not_found" Row 404 "No user of the community has this key; kind=import creates users.";
-    UserExists "user_exists" Row 409 "A user with this key exists already.";
     InvalidNumber "invalid_number" Row 400 "Write digits with an optional sign, and a point before decimals.";
     InvalidBoolean "invalid_boolean" Row 400 "Write true or false, yes or no, 1 or 0.";
     InvalidDate "invalid_date" Row 400 "Write dates as YYYY-MM-DD, or say how with date_format.";

@@ -237,7 +237,7 @@ fn error_of(header: &str, row: &[u8], option: Option<(&str, &str)>) -> RowError 
     apply(kind, &bytes, &options).expect_err("the row fails")
 }
 
-/// The columns, a row, an option and its value, and the code with which the row ends.
+/// An example of a row that fails.
 type Example = (&'static str, &'static [u8], Option<(&'static str, &'static str)>, &'static str);
 
 /// Header (with `+` at the end: of an import), row, an option, and the code with the place to blame.
@@ -279,6 +279,7 @@ const EXAMPLES: &[Example] = &[
     ("email,Points", b"ann@x.org,1,2", None, "column_count_mismatch"),
     ("email,Notes,City", b"ann@x.org,\xc3\xa9,\xff", None, "invalid_encoding City"),
     ("email,Notes", b"ann@x.org,a\0b", None, "nul_character Notes"),
+    ("email,Notes", b"ann@x.org,\"5\" pipe\"", None, "malformed_quote Notes"),
     ("email,Parent", b"ann@x.org,\"\"\"\\u0000\"\"\"", None, "nul_character Parent"),
     ("email,Badge", b"ann@x.org,\\N", None, "required_field Badge"),
     ("email,Badge+", b"new@x.org,b", None, "required_field Tier"),
@@ -301,7 +302,7 @@ fn every_fault_of_a_row_has_its_code_and_its_place() {
 #[test]
 fn every_code_of_a_row_has_an_example_or_is_raised_where_other_rows_are_known() {
     // What one row and one user do not show: other rows of the file, other users, other changes.
-    let elsewhere = [Code::DuplicateInFile, Code::NotUnique, Code::UserExists];
+    let elsewhere = [Code::DuplicateInFile, Code::NotUnique];
     for code in Code::ALL.iter().filter(|code| code.kind() == Kind::Row) {
         let shown = EXAMPLES.iter().any(|(_, _, _, expected)| expected.split(' ').next() == Some(code.as_str()));
         let shown = shown || *code == Code::CellTooLong;

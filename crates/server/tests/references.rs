@@ -312,11 +312,7 @@ fn default_of(arg: &Arg) -> String {
 fn choices(arg: &Arg) -> Vec<String> {
     match arg.get_action() {
         ArgAction::SetTrue => Vec::new(),
-        _ => arg
-            .get_possible_values()
-            .iter()
-            .map(|value| code(value.get_name()))
-            .collect(),
+        _ => arg.get_possible_values().iter().map(|value| code(value.get_name())).collect(),
     }
 }
 

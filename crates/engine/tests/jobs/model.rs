@@ -62,10 +62,7 @@ async fn the_engine_does_what_the_plain_model_does() {
     let seeds = seeds();
     for place in places().await {
         for seed in &seeds {
-            let mut choose = Seeded {
-                seed: *seed,
-                state: *seed,
-            };
+            let mut choose = Seeded { seed: *seed, state: *seed };
             round(&place, &mut choose).await;
         }
     }
@@ -110,27 +107,12 @@ async fn round(place: &Place, choose: &mut Seeded) {
 async fn compare(bench: &Bench, job: &Job, verdicts: &[String], model: &Model) {
     assert_eq!(job.state, JobState::Completed, "{:?}", job.error);
     assert_eq!(bench.verdicts(job.id).await, verdicts);
-    let count = |status: &str| {
-        verdicts
-            .iter()
-            .filter(|verdict| verdict.split(' ').next() == Some(status))
-            .count() as u64
-    };
+    let count =
+        |status: &str| verdicts.iter().filter(|verdict| verdict.split(' ').next() == Some(status)).count() as u64;
     let [created, updated, unchanged] = ["created", "updated", "unchanged"].map(count);
-    let expected = [
-        verdicts.len() as u64,
-        created,
-        updated,
-        unchanged,
-        count("skipped"),
-        count("failed"),
-        0,
-    ];
+    let expected = [verdicts.len() as u64, created, updated, unchanged, count("skipped"), count("failed"), 0];
     assert_eq!(counts(job), expected);
-    let people = model
-        .people
-        .values()
-        .map(|person| (person.email.clone(), person.values.clone()));
+    let people = model.people.values().map(|person| (person.email.clone(), person.values.clone()));
     assert_eq!(bench.users().await, people.collect::<BTreeMap<_, _>>());
     bench.check().await;
 }
@@ -148,53 +130,32 @@ impl File {
         let mut rules = generate::rules(choose);
         rules.import |= first;
         let header = generate::header(choose);
-        let rows = (0..rows)
-            .map(|_| generate::row(choose, &header, &rules, emails))
-            .collect();
-        Self {
-            header,
-            rows,
-            rules,
-            on_duplicate: choose.one_of(OnDuplicate::ALL),
-        }
+        let rows = (0..rows).map(|_| generate::row(choose, &header, &rules, emails)).collect();
+        Self { header, rows, rules, on_duplicate: choose.one_of(OnDuplicate::ALL) }
     }
 
     /// Submits the file and has it worked on, with luck or without.
     async fn run(&self, place: &Place, bench: &Bench, model: &mut Model, choose: &mut Seeded) -> Job {
         let bytes = generate::csv(std::iter::once(&self.header).chain(&self.rows));
-        let kind = if self.rules.import {
-            JobKind::Import
-        } else {
-            JobKind::Update
-        };
+        let kind = if self.rules.import { JobKind::Import } else { JobKind::Update };
         let options = [
             ("clear_token", self.rules.clear_token.as_str()),
             ("overdraft", self.rules.overdraft.as_str()),
             ("on_duplicate", self.on_duplicate.as_str()),
             ("delimiter", ","),
         ];
-        let job = bench
-            .submit(kind, &options, bytes.as_bytes())
-            .await
-            .expect("it is accepted");
+        let job = bench.submit(kind, &options, bytes.as_bytes()).await.expect("it is accepted");
         let faults = Faults::none();
         let first = bench.reopened(place, faults.clone());
         let mut worker = Worker::new(&first.engine).expect("a worker can be made");
         match choose.below(4) {
             0 => {}
             1 => {
-                let points: Vec<&str> = POINTS
-                    .iter()
-                    .copied()
-                    .filter(|point| !point.starts_with("accept"))
-                    .collect();
+                let points: Vec<&str> = POINTS.iter().copied().filter(|point| !point.starts_with("accept")).collect();
                 faults.plan(choose.one_of(&points), choose.below(2) as u32, Fault::Crash);
             }
             2 => {
-                while !matches!(
-                    worker.tick().await.expect("the database answers"),
-                    Tick::Stepped(_, Step::Prepared)
-                ) {}
+                while !matches!(worker.tick().await.expect("the database answers"), Tick::Stepped(_, Step::Prepared)) {}
                 edit_value(bench, model, choose).await;
             }
             _ => {
@@ -223,11 +184,8 @@ impl File {
     fn apply(&self, model: &mut Model) -> Vec<String> {
         let columns = columns(&self.header);
         let read = |row: &Vec<String>| read_row(&columns, row, &self.rules);
-        let mut rows: Vec<Result<_, String>> = self
-            .rows
-            .iter()
-            .map(|row| read(row).map_err(|code| format!("failed {code}")))
-            .collect();
+        let mut rows: Vec<Result<_, String>> =
+            self.rows.iter().map(|row| read(row).map_err(|code| format!("failed {code}"))).collect();
         let mut named: HashMap<String, Vec<usize>> = HashMap::new();
         for (i, row) in rows.iter_mut().enumerate() {
             let Ok((email, _)) = row else { continue };
@@ -266,19 +224,12 @@ async fn edit(bench: &Bench, model: &mut Model, choose: &mut Seeded) {
     };
     match choose.below(10) {
         0 => {
-            bench
-                .engine
-                .delete_user(&bench.caller, id, None)
-                .await
-                .expect("it is deleted");
+            bench.engine.delete_user(&bench.caller, id, None).await.expect("it is deleted");
             model.people.remove(&key);
         }
         1 | 2 => {
             let email = choose.one_of(generate::EMAILS).trim().to_owned();
-            let edit = UserEdit {
-                email: Patch::Set(email.clone()),
-                ..UserEdit::default()
-            };
+            let edit = UserEdit { email: Patch::Set(email.clone()), ..UserEdit::default() };
             let free = folded(&email) == key || !model.people.contains_key(&folded(&email));
             let answer = bench.engine.edit_user(&bench.caller, id, &edit).await;
             assert_eq!(code(answer.map(drop)), if free { "" } else { "not_unique" });
@@ -303,24 +254,13 @@ async fn edit_value(bench: &Bench, model: &mut Model, choose: &mut Seeded) {
     if cell.is_empty() || field.kind == FieldType::Json {
         return;
     }
-    let rules = Rules {
-        import: false,
-        overdraft: Overdraft::Reject,
-        clear_token: String::new(),
-    };
-    let op = if field.kind.is_numeric() {
-        choose.one_of(&["add", "subtract", "overwrite"])
-    } else {
-        ""
-    };
+    let rules = Rules { import: false, overdraft: Overdraft::Reject, clear_token: String::new() };
+    let op = if field.kind.is_numeric() { choose.one_of(&["add", "subtract", "overwrite"]) } else { "" };
     let json = match op {
         "" => serde_json::json!(cell),
         op => serde_json::json!({ "op": op, "value": cell }),
     };
-    let edit = UserEdit {
-        values: vec![(field.key.to_owned(), json)],
-        ..UserEdit::default()
-    };
+    let edit = UserEdit { values: vec![(field.key.to_owned(), json)], ..UserEdit::default() };
     let answer = bench.engine.edit_user(&bench.caller, id, &edit).await;
     let email = model.people[&key].email.clone();
     let wishes = read_cell(field, op, &cell, &rules).map(|wish| wish.into_iter().collect::<Vec<_>>());

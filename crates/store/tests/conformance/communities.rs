@@ -41,30 +41,16 @@ async fn communities_are_listed_oldest_first(bench: Bench) {
         made.push(bench.community(number).await);
     }
     let listed = bench.read().await.list_communities().await.expect("they are listed");
-    assert_eq!(
-        listed.iter().map(|community| community.tenant).collect::<Vec<_>>(),
-        made
-    );
+    assert_eq!(listed.iter().map(|community| community.tenant).collect::<Vec<_>>(), made);
 }
 
 async fn an_id_of_a_community_is_given_once(bench: Bench) {
     bench.set_up().await;
     let mut tx = bench.begin().await;
-    let again = tx
-        .insert_community(CommunityId::from_bytes([1; 12]), "Again", at(0))
-        .await;
+    let again = tx.insert_community(CommunityId::from_bytes([1; 12]), "Again", at(0)).await;
     assert!(!again.expect_err("the id is taken").is_transient());
     drop(tx);
-    assert_eq!(
-        bench
-            .read()
-            .await
-            .list_communities()
-            .await
-            .expect("they are listed")
-            .len(),
-        1
-    );
+    assert_eq!(bench.read().await.list_communities().await.expect("they are listed").len(), 1);
 }
 
 async fn numbers_that_were_reserved_are_never_given_twice(bench: Bench) {

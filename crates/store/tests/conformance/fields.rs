@@ -14,10 +14,7 @@ cases![
 async fn fields_are_listed_with_everything_that_was_said_of_them(bench: Bench) {
     let tenant = bench.set_up().await;
     let rules = Rules {
-        options: vec![SelectOption {
-            key: "ü".into(),
-            name: "Über \"alles\"".into(),
-        }],
+        options: vec![SelectOption { key: "ü".into(), name: "Über \"alles\"".into() }],
         min: Some("-0.000000000001".parse().expect("a number")),
         max: Some("9999999999999999999999999999".parse().expect("a number")),
         max_length: Some(7),
@@ -25,25 +22,11 @@ async fn fields_are_listed_with_everything_that_was_said_of_them(bench: Bench) {
     };
     let mut tx = bench.begin().await;
     let id = FieldId::from_bytes([77; 12]);
-    let made = tx
-        .insert_field(
-            tenant,
-            id,
-            "größe",
-            "Größe",
-            FieldType::MultiSelect,
-            &rules,
-            true,
-            at(0),
-        )
-        .await;
+    let made = tx.insert_field(tenant, id, "größe", "Größe", FieldType::MultiSelect, &rules, true, at(0)).await;
     let made = made.expect("it is inserted");
     tx.commit().await.expect("it is committed");
     assert_eq!((made.number, made.id, &made.rules), (FieldNumber(18), id, &rules));
-    assert_eq!(
-        (made.key.as_str(), made.name.as_str(), made.kind),
-        ("größe", "Größe", FieldType::MultiSelect)
-    );
+    assert_eq!((made.key.as_str(), made.name.as_str(), made.kind), ("größe", "Größe", FieldType::MultiSelect));
     assert!(made.built_in && !made.archived);
     let fields = bench.fields(tenant).await;
     assert_eq!(fields.get(FieldNumber(18)), Some(&made));
@@ -64,9 +47,7 @@ async fn a_key_names_one_field_of_a_community(bench: Bench) {
     let tenant = bench.set_up().await;
     let mut tx = bench.begin().await;
     let (id, rules) = (FieldId::from_bytes([99; 12]), Rules::default());
-    let again = tx
-        .insert_field(tenant, id, "city", "Other", FieldType::Text, &rules, false, at(0))
-        .await;
+    let again = tx.insert_field(tenant, id, "city", "Other", FieldType::Text, &rules, false, at(0)).await;
     again.expect_err("the key is taken");
     drop(tx);
     assert_eq!(bench.fields(tenant).await.iter().count(), 2);
@@ -82,20 +63,9 @@ async fn who_locks_the_fields_makes_others_wait(bench: Bench) {
         tx.lock_fields(tenant).await.expect("it is locked");
         tx.list_fields(tenant).await.expect("fields are listed").iter().count()
     });
-    insert_field(
-        &mut first,
-        tenant,
-        FieldId::from_bytes([98; 12]),
-        "third",
-        FieldType::Text,
-    )
-    .await;
+    insert_field(&mut first, tenant, FieldId::from_bytes([98; 12]), "third", FieldType::Text).await;
     tokio::task::yield_now().await;
     assert!(!second.is_finished());
     first.commit().await.expect("it is committed");
-    assert_eq!(
-        second.await.expect("it does not panic"),
-        3,
-        "it sees what was done meanwhile"
-    );
+    assert_eq!(second.await.expect("it does not panic"), 3, "it sees what was done meanwhile");
 }

@@ -24,10 +24,7 @@ pub struct Ran {
     changed: Condvar,
 }
 
-pub static RAN: Ran = Ran {
-    ended: Mutex::new((0, Vec::new())),
-    changed: Condvar::new(),
-};
+pub static RAN: Ran = Ran { ended: Mutex::new((0, Vec::new())), changed: Condvar::new() };
 
 impl Ran {
     fn add(&self, over: usize, case: Option<(&'static str, Dialect)>) {
@@ -98,11 +95,7 @@ pub fn at(second: i64) -> Timestamp {
 }
 
 pub fn actor() -> Actor {
-    Actor {
-        kind: ActorKind::ApiKey,
-        id: "k".into(),
-        name: "Test".into(),
-    }
+    Actor { kind: ActorKind::ApiKey, id: "k".into(), name: "Test".into() }
 }
 
 pub fn job_id(number: u8) -> JobId {
@@ -110,10 +103,7 @@ pub fn job_id(number: u8) -> JobId {
 }
 
 pub fn email(text: &str) -> UserKey {
-    UserKey {
-        field: FieldNumber::EMAIL,
-        key: email_key(text),
-    }
+    UserKey { field: FieldNumber::EMAIL, key: email_key(text) }
 }
 
 /// What the engine knows about an input; the store does not care.
@@ -143,10 +133,7 @@ impl Bench {
         let mut tx = self.begin().await;
         let id = CommunityId::from_bytes([number; 12]);
         let made = tx.insert_community(id, "Test", at(0)).await.expect("it is made");
-        for (i, (key, kind)) in [("city", FieldType::Text), ("points", FieldType::Integer)]
-            .into_iter()
-            .enumerate()
-        {
+        for (i, (key, kind)) in [("city", FieldType::Text), ("points", FieldType::Integer)].into_iter().enumerate() {
             let id = FieldId::from_bytes([10 * number + i as u8; 12]);
             insert_field(&mut tx, made.tenant, id, key, kind).await;
         }
@@ -160,11 +147,7 @@ impl Bench {
 
     /// Makes users with these emails, as a commit does; the ids are given in order.
     pub async fn people(&self, tenant: Tenant, emails: &[&str]) -> Vec<User> {
-        let (mut tx, reserved) = self
-            .store
-            .begin_commit(tenant, emails.len())
-            .await
-            .expect("a commit begins");
+        let (mut tx, reserved) = self.store.begin_commit(tenant, emails.len()).await.expect("a commit begins");
         let fields = tx.list_fields(tenant).await.expect("fields are listed");
         let (mut users, mut sets, mut claims) = (Vec::new(), Vec::new(), BTreeMap::new());
         for (i, text) in emails.iter().enumerate() {
@@ -181,9 +164,7 @@ impl Bench {
         let touched = BTreeSet::from([FieldNumber::EMAIL]);
         let actor = actor();
         let commit = new_commit(reserved.commit, 1, None, &actor);
-        tx.insert_changes(tenant, &commit, sets, &touched)
-            .await
-            .expect("changes are recorded");
+        tx.insert_changes(tenant, &commit, sets, &touched).await.expect("changes are recorded");
         tx.commit().await.expect("it is committed");
         users
     }
@@ -200,25 +181,17 @@ impl Bench {
         let actor = actor();
         let commit = new_commit(reserved.commit, second, job, &actor);
         let sets = vec![set(user, changes, 0, &fields)];
-        tx.insert_changes(tenant, &commit, sets, &touched)
-            .await
-            .expect("changes are recorded");
+        tx.insert_changes(tenant, &commit, sets, &touched).await.expect("changes are recorded");
         tx.commit().await.expect("it is committed");
     }
 
     /// Submits a job.
     pub async fn submit(&self, tenant: Tenant, number: u8, queue: Option<&str>) -> JobRef {
         let mut tx = self.begin().await;
-        let options = JobOptions {
-            queue: queue.map(str::to_owned),
-            ..JobOptions::default()
-        };
+        let options = JobOptions { queue: queue.map(str::to_owned), ..JobOptions::default() };
         insert_job(&mut tx, tenant, number, JobKind::Update, &options, "ab").await;
         tx.commit().await.expect("it is committed");
-        JobRef {
-            tenant,
-            id: job_id(number),
-        }
+        JobRef { tenant, id: job_id(number) }
     }
 
     pub async fn claim(&self, of: JobRef, owner: &str) -> Option<Claim<Source>> {
@@ -226,33 +199,19 @@ impl Bench {
     }
 
     pub async fn job(&self, of: JobRef) -> Job<Source> {
-        let found = self
-            .read()
-            .await
-            .get_job(of.tenant, of.id)
-            .await
-            .expect("jobs can be read");
+        let found = self.read().await.get_job(of.tenant, of.id).await.expect("jobs can be read");
         found.expect("the job is there")
     }
 
     /// The jobs that can be claimed, as the numbers of their ids.
     pub async fn claimable(&self) -> Vec<JobId> {
-        let jobs = self
-            .read()
-            .await
-            .list_claimable(u64::MAX, 100)
-            .await
-            .expect("the queue can be read");
+        let jobs = self.read().await.list_claimable(u64::MAX, 100).await.expect("the queue can be read");
         jobs.into_iter().map(|of| of.id).collect()
     }
 
     /// Lets every lease expire.
     pub async fn expire_leases(&self) {
-        testing::execute(
-            &self.store,
-            "UPDATE jobs SET lease_expires_at = 1 WHERE lease_expires_at IS NOT NULL",
-        )
-        .await;
+        testing::execute(&self.store, "UPDATE jobs SET lease_expires_at = 1 WHERE lease_expires_at IS NOT NULL").await;
     }
 }
 
@@ -266,9 +225,7 @@ pub async fn claim(store: &Store, of: JobRef, owner: &str) -> Option<Claim<Sourc
 pub async fn insert_field(tx: &mut Transaction, tenant: Tenant, id: FieldId, key: &str, kind: FieldType) -> Field {
     let rules = Rules::default();
     let name = key.to_uppercase();
-    tx.insert_field(tenant, id, key, &name, kind, &rules, false, at(0))
-        .await
-        .expect("the field is inserted")
+    tx.insert_field(tenant, id, key, &name, kind, &rules, false, at(0)).await.expect("the field is inserted")
 }
 
 pub async fn insert_job(
@@ -295,12 +252,7 @@ pub async fn insert_job(
 }
 
 pub fn change(field: FieldNumber, old: Option<Value>, new: Option<Value>) -> Change {
-    Change {
-        field,
-        op: Operator::Overwrite,
-        old,
-        new,
-    }
+    Change { field, op: Operator::Overwrite, old, new }
 }
 
 pub fn text(text: &str) -> Option<Value> {
@@ -308,19 +260,9 @@ pub fn text(text: &str) -> Option<Value> {
 }
 
 fn set(user: &User, changes: &[Change], line: u64, fields: &FieldSet) -> NewChangeSet {
-    NewChangeSet {
-        user: user.id,
-        version: user.version,
-        line,
-        data: changes_to_stored(changes, fields),
-    }
+    NewChangeSet { user: user.id, version: user.version, line, data: changes_to_stored(changes, fields) }
 }
 
 fn new_commit(id: i64, second: i64, job: Option<JobId>, actor: &Actor) -> NewCommit<'_> {
-    NewCommit {
-        id,
-        at: at(second),
-        job,
-        actor,
-    }
+    NewCommit { id, at: at(second), job, actor }
 }

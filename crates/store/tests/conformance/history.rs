@@ -54,10 +54,7 @@ async fn a_change_set_is_read_back_as_it_was_recorded(bench: Bench) {
     bench.change(tenant, &mut users[0], &changes, 7, Some(job_id(4))).await;
     let sets = list(&bench, tenant, &HistoryFilter::default(), 10).await;
     let set = &sets[0];
-    assert_eq!(
-        (set.user, set.version, set.line, &set.changes),
-        (users[0].id, 2, 0, &changes)
-    );
+    assert_eq!((set.user, set.version, set.line, &set.changes), (users[0].id, 2, 0, &changes));
     assert_eq!((set.commit.at, set.commit.job), (at(7), Some(job_id(4))));
     assert_eq!(set.commit.actor, actor());
     assert_eq!((sets[1].line, sets[1].commit.job), (2, None));
@@ -81,14 +78,8 @@ async fn the_history_of_everybody_is_newest_first_in_the_order_of_commits(bench:
 
 async fn the_history_of_a_user_is_in_the_order_of_its_versions_and_comes_in_pages(bench: Bench) {
     let (tenant, users) = set_up(&bench).await;
-    let mut filter = HistoryFilter {
-        user: Some(users[0].id),
-        ..HistoryFilter::default()
-    };
-    assert_eq!(
-        places(&list(&bench, tenant, &filter, 100).await),
-        [(1, 3), (1, 2), (1, 1)]
-    );
+    let mut filter = HistoryFilter { user: Some(users[0].id), ..HistoryFilter::default() };
+    assert_eq!(places(&list(&bench, tenant, &filter, 100).await), [(1, 3), (1, 2), (1, 1)]);
     assert_eq!(places(&list(&bench, tenant, &filter, 2).await), [(1, 3), (1, 2)]);
     filter.before = Some(2);
     assert_eq!(places(&list(&bench, tenant, &filter, 2).await), [(1, 1)]);
@@ -99,46 +90,16 @@ async fn the_history_of_a_user_is_in_the_order_of_its_versions_and_comes_in_page
 async fn the_history_is_narrowed_by_field_job_and_time(bench: Bench) {
     let (tenant, users) = set_up(&bench).await;
     let all = HistoryFilter::default();
-    let by_field = HistoryFilter {
-        field: Some(CITY),
-        ..all.clone()
-    };
-    let by_email = HistoryFilter {
-        field: Some(FieldNumber::EMAIL),
-        ..all.clone()
-    };
-    let by_job = HistoryFilter {
-        job: Some(job_id(1)),
-        ..all.clone()
-    };
-    let by_both = HistoryFilter {
-        field: Some(CITY),
-        ..by_job.clone()
-    };
-    let by_user = HistoryFilter {
-        user: Some(users[0].id),
-        ..by_field.clone()
-    };
-    let by_user_and_job = HistoryFilter {
-        user: Some(users[0].id),
-        ..by_job.clone()
-    };
-    let since = HistoryFilter {
-        since: Some(at(15)),
-        ..all.clone()
-    };
-    let until = HistoryFilter {
-        until: Some(at(15)),
-        ..all.clone()
-    };
-    let between = HistoryFilter {
-        since: Some(at(10)),
-        ..until.clone()
-    };
-    let nothing = HistoryFilter {
-        job: Some(job_id(9)),
-        ..all.clone()
-    };
+    let by_field = HistoryFilter { field: Some(CITY), ..all.clone() };
+    let by_email = HistoryFilter { field: Some(FieldNumber::EMAIL), ..all.clone() };
+    let by_job = HistoryFilter { job: Some(job_id(1)), ..all.clone() };
+    let by_both = HistoryFilter { field: Some(CITY), ..by_job.clone() };
+    let by_user = HistoryFilter { user: Some(users[0].id), ..by_field.clone() };
+    let by_user_and_job = HistoryFilter { user: Some(users[0].id), ..by_job.clone() };
+    let since = HistoryFilter { since: Some(at(15)), ..all.clone() };
+    let until = HistoryFilter { until: Some(at(15)), ..all.clone() };
+    let between = HistoryFilter { since: Some(at(10)), ..until.clone() };
+    let nothing = HistoryFilter { job: Some(job_id(9)), ..all.clone() };
     let cases: [(&HistoryFilter, &[(i64, i64)]); 10] = [
         (&by_field, &[(1, 3), (2, 2)]),
         (&by_email, &[(2, 1), (1, 1)]),
@@ -161,10 +122,7 @@ async fn a_field_is_not_mistaken_for_a_value_or_for_a_longer_key(bench: Bench) {
     // The key of one field inside the value of another; and both fields in one commit, in different sets.
     let tricky = [change(CITY, text("Rome"), text("[\"points\",\"add\",1,2]"))];
     bench.change(tenant, &mut users[1], &tricky, 30, None).await;
-    let filter = HistoryFilter {
-        field: Some(POINTS),
-        ..HistoryFilter::default()
-    };
+    let filter = HistoryFilter { field: Some(POINTS), ..HistoryFilter::default() };
     assert_eq!(places(&list(&bench, tenant, &filter, 100).await), [(1, 2)]);
 }
 
@@ -173,12 +131,7 @@ async fn links_are_listed_in_the_order_of_users_and_versions_in_pages(bench: Ben
     let fields = bench.fields(tenant).await;
     let (mut after, mut seen) = ((UserId(0), 0), Vec::new());
     loop {
-        let links = bench
-            .read()
-            .await
-            .list_links(tenant, after, 2, &fields)
-            .await
-            .expect("links are listed");
+        let links = bench.read().await.list_links(tenant, after, 2, &fields).await.expect("links are listed");
         let Some(last) = links.last() else { break };
         after = (last.user, last.version);
         seen.extend(links.into_iter().map(|link| (link.user.0, link.version, link.changes)));
@@ -192,19 +145,9 @@ async fn links_are_listed_in_the_order_of_users_and_versions_in_pages(bench: Ben
 async fn a_version_of_a_user_has_one_change_set(bench: Bench) {
     let (tenant, users) = set_up(&bench).await;
     let (mut tx, reserved) = bench.store.begin_commit(tenant, 0).await.expect("a commit begins");
-    let set = muster_store::NewChangeSet {
-        user: users[0].id,
-        version: 3,
-        line: 0,
-        data: "[]".into(),
-    };
+    let set = muster_store::NewChangeSet { user: users[0].id, version: 3, line: 0, data: "[]".into() };
     let actor = actor();
-    let commit = muster_store::NewCommit {
-        id: reserved.commit,
-        at: at(40),
-        job: None,
-        actor: &actor,
-    };
+    let commit = muster_store::NewCommit { id: reserved.commit, at: at(40), job: None, actor: &actor };
     let recorded = tx.insert_changes(tenant, &commit, vec![set], &[CITY].into()).await;
     recorded.expect_err("the history of a user has no two third versions");
 }

@@ -33,26 +33,11 @@ async fn a_job_is_read_back_as_it_was_submitted(bench: Bench) {
     let of = JobRef { tenant, id: made.id };
     let job = bench.job(of).await;
     assert_eq!(format!("{job:?}"), format!("{made:?}"));
-    assert_eq!(
-        (job.tenant, job.id, job.number, job.kind),
-        (tenant, job_id(3), 1, JobKind::Import)
-    );
-    assert_eq!(
-        (job.state, job.name.as_str(), &job.options),
-        (JobState::Queued, "a job", &options)
-    );
-    assert_eq!(
-        (job.source.as_str(), job.staged.as_str(), job.size_bytes),
-        ("a source", "jobs/input", 30)
-    );
-    assert_eq!(
-        (job.actor, job.submitted_at, job.started_at, job.finished_at),
-        (actor(), at(3), None, None)
-    );
-    assert_eq!(
-        (job.attempt, job.cursor, job.bytes_done, job.counts),
-        (0, 0, 0, Counts::default())
-    );
+    assert_eq!((job.tenant, job.id, job.number, job.kind), (tenant, job_id(3), 1, JobKind::Import));
+    assert_eq!((job.state, job.name.as_str(), &job.options), (JobState::Queued, "a job", &options));
+    assert_eq!((job.source.as_str(), job.staged.as_str(), job.size_bytes), ("a source", "jobs/input", 30));
+    assert_eq!((job.actor, job.submitted_at, job.started_at, job.finished_at), (actor(), at(3), None, None));
+    assert_eq!((job.attempt, job.cursor, job.bytes_done, job.counts), (0, 0, 0, Counts::default()));
     assert!(job.error.is_none() && job.prepared.is_none() && job.results.is_none() && job.same_file_as.is_none());
     assert!(!job.cancel_requested && !job.pause_requested);
     let other: Option<Job<Source>> = bench.read().await.get_job(tenant, job_id(9)).await.expect("it is read");
@@ -73,72 +58,35 @@ async fn an_earlier_job_with_the_same_bytes_and_kind_is_named(bench: Bench) {
         (tenant, 5, JobKind::Update, "aa"),
         (other, 6, JobKind::Update, "aa"),
     ] {
-        same.push(
-            insert_job(&mut tx, tenant, number, kind, &options, sha256)
-                .await
-                .same_file_as,
-        );
+        same.push(insert_job(&mut tx, tenant, number, kind, &options, sha256).await.same_file_as);
     }
     tx.commit().await.expect("it is committed");
-    assert_eq!(
-        same,
-        [None, None, None, Some(job_id(1)), Some(job_id(4)), None],
-        "the latest of them"
-    );
+    assert_eq!(same, [None, None, None, Some(job_id(1)), Some(job_id(4)), None], "the latest of them");
 }
 
 async fn list(bench: &Bench, tenant: Tenant, filter: &JobFilter, limit: u32) -> Vec<i64> {
-    let jobs: Vec<Job<Source>> = bench
-        .read()
-        .await
-        .list_jobs(tenant, filter, limit)
-        .await
-        .expect("jobs are listed");
+    let jobs: Vec<Job<Source>> = bench.read().await.list_jobs(tenant, filter, limit).await.expect("jobs are listed");
     jobs.iter().map(|job| job.number).collect()
 }
 
 async fn jobs_are_listed_newest_first_and_narrowed(bench: Bench) {
     let tenant = bench.set_up().await;
     let mut tx = bench.begin().await;
-    for (number, kind) in [
-        (4, JobKind::Update),
-        (1, JobKind::Import),
-        (2, JobKind::Update),
-        (3, JobKind::Update),
-    ] {
+    for (number, kind) in [(4, JobKind::Update), (1, JobKind::Import), (2, JobKind::Update), (3, JobKind::Update)] {
         insert_job(&mut tx, tenant, number, kind, &JobOptions::default(), "aa").await;
     }
     tx.commit().await.expect("it is committed");
-    bench
-        .claim(JobRef { tenant, id: job_id(4) }, "w")
-        .await
-        .expect("it is claimed");
+    bench.claim(JobRef { tenant, id: job_id(4) }, "w").await.expect("it is claimed");
     let all = JobFilter::default();
-    assert_eq!(
-        list(&bench, tenant, &all, 10).await,
-        [4, 3, 2, 1],
-        "in the order of submission, not of clocks"
-    );
+    assert_eq!(list(&bench, tenant, &all, 10).await, [4, 3, 2, 1], "in the order of submission, not of clocks");
     assert_eq!(list(&bench, tenant, &all, 3).await, [4, 3, 2]);
-    let before = JobFilter {
-        before: Some(2),
-        ..all.clone()
-    };
+    let before = JobFilter { before: Some(2), ..all.clone() };
     assert_eq!(list(&bench, tenant, &before, 3).await, [1]);
-    let state = JobFilter {
-        state: Some(JobState::Queued),
-        ..all.clone()
-    };
+    let state = JobFilter { state: Some(JobState::Queued), ..all.clone() };
     assert_eq!(list(&bench, tenant, &state, 10).await, [4, 3, 2]);
-    let kind = JobFilter {
-        kind: Some(JobKind::Update),
-        ..state.clone()
-    };
+    let kind = JobFilter { kind: Some(JobKind::Update), ..state.clone() };
     assert_eq!(list(&bench, tenant, &kind, 10).await, [4, 3]);
-    let since = JobFilter {
-        since: Some(at(3)),
-        ..all
-    };
+    let since = JobFilter { since: Some(at(3)), ..all };
     assert_eq!(list(&bench, tenant, &since, 10).await, [4, 1]);
 }
 
@@ -160,41 +108,16 @@ async fn end(bench: &Bench, of: JobRef, attempt: i64, state: JobState) -> bool {
 async fn open_jobs_are_counted_until_they_end(bench: Bench) {
     let tenant = bench.set_up().await;
     let (first, second) = (bench.submit(tenant, 1, None).await, bench.submit(tenant, 2, None).await);
-    assert_eq!(
-        bench
-            .read()
-            .await
-            .count_open_jobs(tenant)
-            .await
-            .expect("they are counted"),
-        2
-    );
+    assert_eq!(bench.read().await.count_open_jobs(tenant).await.expect("they are counted"), 2);
     for (of, state) in [(first, JobState::Failed), (second, JobState::Completed)] {
-        assert!(
-            !end(&bench, of, 0, state).await,
-            "nobody ends a job that nobody claimed"
-        );
+        assert!(!end(&bench, of, 0, state).await, "nobody ends a job that nobody claimed");
         let claim = bench.claim(of, "w").await.expect("it is claimed");
         assert!(end(&bench, of, claim.job.attempt, state).await);
-        assert!(
-            !end(&bench, of, claim.job.attempt, state).await,
-            "and nobody ends it twice"
-        );
+        assert!(!end(&bench, of, claim.job.attempt, state).await, "and nobody ends it twice");
     }
-    assert_eq!(
-        bench
-            .read()
-            .await
-            .count_open_jobs(tenant)
-            .await
-            .expect("they are counted"),
-        0
-    );
+    assert_eq!(bench.read().await.count_open_jobs(tenant).await.expect("they are counted"), 0);
     let job = bench.job(first).await;
-    assert_eq!(
-        (job.state, job.finished_at, job.counts.received),
-        (JobState::Failed, Some(at(60)), 7)
-    );
+    assert_eq!((job.state, job.finished_at, job.counts.received), (JobState::Failed, Some(at(60)), 7));
     assert_eq!(job.results.as_deref(), Some("merged"));
     assert_eq!(job.error, Some(Error::new(Code::UnclosedQuote, "a \"quote\"")));
     assert!(bench.claimable().await.is_empty());

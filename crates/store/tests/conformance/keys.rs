@@ -22,10 +22,7 @@ async fn insert(bench: &Bench, number: u8, second: i64) -> ApiKey {
         expires_at: (number == 1).then(|| at(100)),
     };
     let mut tx = bench.begin().await;
-    let made = tx
-        .insert_api_key(tenant, &new, at(second))
-        .await
-        .expect("it is inserted");
+    let made = tx.insert_api_key(tenant, &new, at(second)).await.expect("it is inserted");
     tx.commit().await.expect("it is committed");
     made
 }
@@ -35,15 +32,9 @@ async fn a_key_is_found_by_its_hash_with_everything_that_was_said_of_it(bench: B
     let made = insert(&bench, 1, 5).await;
     assert_eq!((made.id, made.name.as_str()), (KeyId::from_bytes([1; 12]), "key 1"));
     assert_eq!(made.scopes, [Scope::BulkUpdate, Scope::UsersRead]);
-    assert_eq!(
-        (made.created_at, made.expires_at, made.revoked_at),
-        (at(5), Some(at(100)), None)
-    );
+    assert_eq!((made.created_at, made.expires_at, made.revoked_at), (at(5), Some(at(100)), None));
     let mut read = bench.read().await;
-    assert_eq!(
-        read.find_api_key(tenant, &[1; 32]).await.expect("it is read"),
-        Some(made)
-    );
+    assert_eq!(read.find_api_key(tenant, &[1; 32]).await.expect("it is read"), Some(made));
     assert_eq!(read.find_api_key(tenant, &[2; 32]).await.expect("it is read"), None);
 }
 
@@ -53,15 +44,10 @@ async fn keys_are_listed_oldest_first_revoked_ones_too(bench: Bench) {
         insert(&bench, number, second).await;
     }
     let mut tx = bench.begin().await;
-    tx.revoke_api_key(tenant, KeyId::from_bytes([1; 12]), at(9))
-        .await
-        .expect("it is revoked");
+    tx.revoke_api_key(tenant, KeyId::from_bytes([1; 12]), at(9)).await.expect("it is revoked");
     tx.commit().await.expect("it is committed");
     let listed = bench.read().await.list_api_keys(tenant).await.expect("they are listed");
-    assert_eq!(
-        listed.iter().map(|key| key.name.as_str()).collect::<Vec<_>>(),
-        ["key 2", "key 1", "key 3"]
-    );
+    assert_eq!(listed.iter().map(|key| key.name.as_str()).collect::<Vec<_>>(), ["key 2", "key 1", "key 3"]);
 }
 
 async fn a_key_is_revoked_once(bench: Bench) {
@@ -69,28 +55,13 @@ async fn a_key_is_revoked_once(bench: Bench) {
     let made = insert(&bench, 1, 5).await;
     let mut tx = bench.begin().await;
     for second in [7, 8] {
-        let revoked = tx
-            .revoke_api_key(tenant, made.id, at(second))
-            .await
-            .expect("it is revoked");
-        assert_eq!(
-            revoked.expect("it is there").revoked_at,
-            Some(at(7)),
-            "doing it again changes nothing"
-        );
+        let revoked = tx.revoke_api_key(tenant, made.id, at(second)).await.expect("it is revoked");
+        assert_eq!(revoked.expect("it is there").revoked_at, Some(at(7)), "doing it again changes nothing");
     }
     let other = KeyId::from_bytes([9; 12]);
-    assert_eq!(
-        tx.revoke_api_key(tenant, other, at(7)).await.expect("it is looked for"),
-        None
-    );
+    assert_eq!(tx.revoke_api_key(tenant, other, at(7)).await.expect("it is looked for"), None);
     tx.commit().await.expect("it is committed");
-    let found = bench
-        .read()
-        .await
-        .find_api_key(tenant, &[1; 32])
-        .await
-        .expect("it is read");
+    let found = bench.read().await.find_api_key(tenant, &[1; 32]).await.expect("it is read");
     assert_eq!(found.expect("it is there").revoked_at, Some(at(7)));
 }
 
@@ -105,7 +76,5 @@ async fn a_hash_belongs_to_one_key_of_a_community(bench: Bench) {
         expires_at: None,
     };
     let mut tx = bench.begin().await;
-    tx.insert_api_key(tenant, &new, at(0))
-        .await
-        .expect_err("the hash is taken");
+    tx.insert_api_key(tenant, &new, at(0)).await.expect_err("the hash is taken");
 }

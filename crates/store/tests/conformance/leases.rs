@@ -18,31 +18,15 @@ cases![
 ];
 
 fn prepared() -> Prepared {
-    Prepared {
-        rows: "rows".into(),
-        rows_bytes: 100,
-        rows_checksum: "cd".into(),
-        outcomes: "outcomes".into(),
-    }
+    Prepared { rows: "rows".into(), rows_bytes: 100, rows_checksum: "cd".into(), outcomes: "outcomes".into() }
 }
 
 fn counts() -> Counts {
-    Counts {
-        received: 10,
-        created: 1,
-        updated: 2,
-        unchanged: 3,
-        skipped: 1,
-        failed: 2,
-    }
+    Counts { received: 10, created: 1, updated: 2, unchanged: 3, skipped: 1, failed: 2 }
 }
 
 fn progress(from: u64, to: u64) -> Progress {
-    Progress {
-        from,
-        to,
-        counts: counts(),
-    }
+    Progress { from, to, counts: counts() }
 }
 
 async fn a_job_is_claimed_once_however_many_try_at_the_same_time(bench: Bench) {
@@ -86,16 +70,9 @@ async fn a_heartbeat_extends_the_lease_and_says_how_far_reading_is(bench: Bench)
     assert_eq!(heard, Some((false, false)));
     tx.heartbeat(of, attempt, None).await.expect("it is heard");
     tx.commit().await.expect("it is committed");
-    assert!(
-        bench.claimable().await.is_empty(),
-        "it lives again, nobody else was faster"
-    );
+    assert!(bench.claimable().await.is_empty(), "it lives again, nobody else was faster");
     let job = bench.job(of).await;
-    assert_eq!(
-        (job.bytes_done, job.counts.received),
-        (50, 4),
-        "and a beat that says nothing keeps it"
-    );
+    assert_eq!((job.bytes_done, job.counts.received), (50, 4), "and a beat that says nothing keeps it");
 }
 
 async fn a_stale_attempt_writes_nothing(bench: Bench) {
@@ -105,29 +82,11 @@ async fn a_stale_attempt_writes_nothing(bench: Bench) {
     bench.expire_leases().await;
     let fresh = bench.claim(of, "second").await.expect("it is claimed").job.attempt;
     let before = format!("{:?}", bench.job(of).await);
-    let end = EndOfJob {
-        state: JobState::Completed,
-        error: None,
-        results: None,
-        received: 0,
-        at: at(9),
-    };
+    let end = EndOfJob { state: JobState::Completed, error: None, results: None, received: 0, at: at(9) };
     let mut tx = bench.begin().await;
-    assert_eq!(
-        tx.heartbeat(of, stale, Some((1, 1))).await.expect("it is decided"),
-        None
-    );
-    assert!(
-        !tx.pin_prepared(of, stale, &prepared(), 1, &counts())
-            .await
-            .expect("it is decided")
-    );
-    assert_eq!(
-        tx.advance_job(of, stale, &progress(0, 10))
-            .await
-            .expect("it is decided"),
-        None
-    );
+    assert_eq!(tx.heartbeat(of, stale, Some((1, 1))).await.expect("it is decided"), None);
+    assert!(!tx.pin_prepared(of, stale, &prepared(), 1, &counts()).await.expect("it is decided"));
+    assert_eq!(tx.advance_job(of, stale, &progress(0, 10)).await.expect("it is decided"), None);
     assert!(!tx.release_job(of, stale).await.expect("it is decided"));
     assert!(!tx.end_job(of, stale, &end).await.expect("it is decided"));
     tx.commit().await.expect("it is committed");
@@ -135,11 +94,7 @@ async fn a_stale_attempt_writes_nothing(bench: Bench) {
     assert!(bench.claimable().await.is_empty());
     let mut tx = bench.begin().await;
     assert!(tx.end_job(of, fresh, &end).await.expect("it is decided"));
-    assert_eq!(
-        tx.heartbeat(of, fresh, None).await.expect("it is decided"),
-        None,
-        "it is over"
-    );
+    assert_eq!(tx.heartbeat(of, fresh, None).await.expect("it is decided"), None, "it is over");
     tx.commit().await.expect("it is committed");
 }
 
@@ -148,29 +103,13 @@ async fn what_was_prepared_is_pinned_once(bench: Bench) {
     let of = bench.submit(tenant, 1, None).await;
     let attempt = bench.claim(of, "w").await.expect("it is claimed").job.attempt;
     let mut tx = bench.begin().await;
-    assert!(
-        tx.pin_prepared(of, attempt, &prepared(), 77, &counts())
-            .await
-            .expect("it is pinned")
-    );
-    let other = Prepared {
-        rows: "other".into(),
-        ..prepared()
-    };
-    assert!(
-        !tx.pin_prepared(of, attempt, &other, 78, &counts())
-            .await
-            .expect("it is decided")
-    );
+    assert!(tx.pin_prepared(of, attempt, &prepared(), 77, &counts()).await.expect("it is pinned"));
+    let other = Prepared { rows: "other".into(), ..prepared() };
+    assert!(!tx.pin_prepared(of, attempt, &other, 78, &counts()).await.expect("it is decided"));
     tx.commit().await.expect("it is committed");
     let job = bench.job(of).await;
     assert_eq!((job.prepared, job.bytes_done), (Some(prepared()), 77));
-    let decided = Counts {
-        received: 10,
-        skipped: 1,
-        failed: 2,
-        ..Counts::default()
-    };
+    let decided = Counts { received: 10, skipped: 1, failed: 2, ..Counts::default() };
     assert_eq!(job.counts, decided, "preparing applies nothing");
 }
 
@@ -180,29 +119,16 @@ async fn a_chunk_moves_the_cursor_only_from_where_it_begins(bench: Bench) {
     let attempt = bench.claim(of, "w").await.expect("it is claimed").job.attempt;
     for (from, to, moves) in [(0, 40, true), (0, 40, false), (41, 90, false), (40, 90, true)] {
         let mut tx = bench.begin().await;
-        let moved = tx
-            .advance_job(of, attempt, &progress(from, to))
-            .await
-            .expect("it is decided");
+        let moved = tx.advance_job(of, attempt, &progress(from, to)).await.expect("it is decided");
         assert_eq!(moved, moves.then_some((false, false)), "{from} to {to}");
         tx.commit().await.expect("it is committed");
     }
     let job = bench.job(of).await;
-    let twice = Counts {
-        received: 0,
-        created: 2,
-        updated: 4,
-        unchanged: 6,
-        skipped: 2,
-        failed: 4,
-    };
+    let twice = Counts { received: 0, created: 2, updated: 4, unchanged: 6, skipped: 2, failed: 4 };
     assert_eq!((job.cursor, job.counts), (90, twice));
     let mut tx = bench.begin().await;
     tx.request_cancel(of).await.expect("it is asked");
-    let heard = tx
-        .advance_job(of, attempt, &progress(90, 100))
-        .await
-        .expect("it is decided");
+    let heard = tx.advance_job(of, attempt, &progress(90, 100)).await.expect("it is decided");
     assert_eq!(heard, Some((true, false)));
 }
 
@@ -217,12 +143,7 @@ async fn claims_without_progress_are_counted_until_there_is_some(bench: Bench) {
         bench.expire_leases().await;
     }
     let mut tx = bench.begin().await;
-    assert!(
-        tx.advance_job(of, attempt, &progress(0, 1))
-            .await
-            .expect("it is decided")
-            .is_some()
-    );
+    assert!(tx.advance_job(of, attempt, &progress(0, 1)).await.expect("it is decided").is_some());
     tx.commit().await.expect("it is committed");
     bench.expire_leases().await;
     let claim = bench.claim(of, "w").await.expect("it is claimed");
@@ -241,19 +162,12 @@ async fn jobs_are_claimable_oldest_first_and_by_size(bench: Bench) {
         insert_job(&mut tx, tenant, number, JobKind::Update, &JobOptions::default(), "ab").await;
     }
     tx.commit().await.expect("it is committed");
-    assert_eq!(
-        bench.claimable().await,
-        [job_id(1), job_id(2), job_id(3)],
-        "of all communities"
-    );
+    assert_eq!(bench.claimable().await, [job_id(1), job_id(2), job_id(3)], "of all communities");
     let mut read = bench.read().await;
     let small = read.list_claimable(20, 10).await.expect("the queue is read");
     let ids: Vec<_> = small.iter().map(|of| (of.tenant, of.id)).collect();
     assert_eq!(ids, [(second, job_id(1)), (first, job_id(2))]);
-    assert_eq!(
-        read.list_claimable(u64::MAX, 1).await.expect("the queue is read").len(),
-        1
-    );
+    assert_eq!(read.list_claimable(u64::MAX, 1).await.expect("the queue is read").len(), 1);
 }
 
 async fn jobs_of_one_queue_wait_for_those_before_them(bench: Bench) {
@@ -267,36 +181,21 @@ async fn jobs_of_one_queue_wait_for_those_before_them(bench: Bench) {
     let free = [refs[0].id, refs[2].id, refs[3].id, elsewhere.id];
     assert_eq!(bench.claimable().await, free, "a queue belongs to a community");
     let claimed = bench.claim(refs[0], "w").await.expect("it is claimed");
-    assert_eq!(
-        bench.claimable().await,
-        free[1..],
-        "the second waits while the first runs"
-    );
+    assert_eq!(bench.claimable().await, free[1..], "the second waits while the first runs");
     let mut tx = bench.begin().await;
     tx.request_pause(refs[0]).await.expect("it is asked");
-    tx.release_job(refs[0], claimed.job.attempt)
-        .await
-        .expect("it is given back");
+    tx.release_job(refs[0], claimed.job.attempt).await.expect("it is given back");
     tx.commit().await.expect("it is committed");
     assert_eq!(bench.claimable().await, free[1..], "and while it is paused");
     let mut tx = bench.begin().await;
     tx.request_cancel(refs[0]).await.expect("it is asked");
     tx.commit().await.expect("it is committed");
     let attempt = bench.claim(refs[0], "w").await.expect("it is claimed").job.attempt;
-    let end = EndOfJob {
-        state: JobState::Cancelled,
-        error: None,
-        results: None,
-        received: 0,
-        at: at(9),
-    };
+    let end = EndOfJob { state: JobState::Cancelled, error: None, results: None, received: 0, at: at(9) };
     let mut tx = bench.begin().await;
     assert!(tx.end_job(refs[0], attempt, &end).await.expect("it ends"));
     tx.commit().await.expect("it is committed");
-    assert_eq!(
-        bench.claimable().await,
-        [refs[1].id, refs[2].id, refs[3].id, elsewhere.id]
-    );
+    assert_eq!(bench.claimable().await, [refs[1].id, refs[2].id, refs[3].id, elsewhere.id]);
 }
 
 async fn the_leases_of_an_owner_who_is_gone_are_released(bench: Bench) {

@@ -42,9 +42,6 @@ fn zz_the_same_cases_ran_on_each_database() {
     assert_eq!(on(muster_store::dialect::Dialect::Sqlite), declared.len(), "{ran:?}");
     match postgres {
         true => assert_eq!(on(muster_store::dialect::Dialect::Postgres), declared.len(), "{ran:?}"),
-        false => eprintln!(
-            "SKIPPED ON POSTGRESQL: all {} cases of the conformance suite",
-            declared.len()
-        ),
+        false => eprintln!("SKIPPED ON POSTGRESQL: all {} cases of the conformance suite", declared.len()),
     }
 }

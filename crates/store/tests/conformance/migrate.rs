@@ -37,29 +37,15 @@ async fn two_processes_that_migrate_at_the_same_time_make_the_schema_once(bench:
 
 async fn a_schema_that_is_newer_than_the_program_is_refused(bench: Bench) {
     bench.store.migrate().await.expect("it is made");
-    testing::execute(
-        &bench.store,
-        "INSERT INTO schema_migrations (number, name) VALUES (999, 'future')",
-    )
-    .await;
+    testing::execute(&bench.store, "INSERT INTO schema_migrations (number, name) VALUES (999, 'future')").await;
     let refused = bench.store.migrate().await.expect_err("it is too new");
-    assert!(
-        matches!(refused, StoreError::SchemaTooNew { found: 999, .. }),
-        "{refused}"
-    );
+    assert!(matches!(refused, StoreError::SchemaTooNew { found: 999, .. }), "{refused}");
     assert!(!refused.is_transient() && !refused.is_full());
     assert!(!bench.store.schema_is_current().await.expect("it is read"));
 }
 
 async fn a_schema_that_is_not_there_is_not_current(bench: Bench) {
     assert!(!bench.store.schema_is_current().await.expect("it is read"));
-    testing::execute(
-        &bench.store,
-        "CREATE TABLE schema_migrations (number BIGINT NOT NULL, name TEXT NOT NULL)",
-    )
-    .await;
-    assert!(
-        !bench.store.schema_is_current().await.expect("it is read"),
-        "nor is one without a migration"
-    );
+    testing::execute(&bench.store, "CREATE TABLE schema_migrations (number BIGINT NOT NULL, name TEXT NOT NULL)").await;
+    assert!(!bench.store.schema_is_current().await.expect("it is read"), "nor is one without a migration");
 }

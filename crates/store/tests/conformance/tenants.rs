@@ -20,15 +20,7 @@ async fn set_up(bench: &Bench) -> (Tenant, Tenant, User) {
     let own = bench.set_up().await;
     let stranger = bench.community(2).await;
     let mut user = bench.people(own, &["a@x.org"]).await.remove(0);
-    bench
-        .change(
-            own,
-            &mut user,
-            &[change(FieldNumber(16), None, text("Rome"))],
-            3,
-            Some(job_id(1)),
-        )
-        .await;
+    bench.change(own, &mut user, &[change(FieldNumber(16), None, text("Rome"))], 3, Some(job_id(1))).await;
     let of = bench.submit(own, 1, None).await;
     bench.claim(of, "w").await.expect("it is claimed");
     let mut tx = bench.begin().await;
@@ -51,60 +43,22 @@ async fn all(bench: &Bench, tenant: Tenant) -> Vec<String> {
     let (ids, keys) = ([UserId(1)], [email("a@x.org")]);
     let of = JobRef { tenant, id: job_id(1) };
     let mut read = bench.read().await;
-    let by_user = HistoryFilter {
-        user: Some(UserId(1)),
-        ..HistoryFilter::default()
-    };
-    let by_field = HistoryFilter {
-        field: Some(FieldNumber(16)),
-        ..HistoryFilter::default()
-    };
-    let by_job = HistoryFilter {
-        job: Some(job_id(1)),
-        ..HistoryFilter::default()
-    };
-    let jobs: Vec<Job<Source>> = read
-        .list_jobs(tenant, &JobFilter::default(), 10)
-        .await
-        .expect("it is read");
+    let by_user = HistoryFilter { user: Some(UserId(1)), ..HistoryFilter::default() };
+    let by_field = HistoryFilter { field: Some(FieldNumber(16)), ..HistoryFilter::default() };
+    let by_job = HistoryFilter { job: Some(job_id(1)), ..HistoryFilter::default() };
+    let jobs: Vec<Job<Source>> = read.list_jobs(tenant, &JobFilter::default(), 10).await.expect("it is read");
     let job: Option<Job<Source>> = read.get_job(tenant, job_id(1)).await.expect("it is read");
     let mut texts = vec![
         format!("{jobs:?}"),
         format!("{job:?}"),
-        format!(
-            "{:?}",
-            read.load_users(tenant, &ids, &fields).await.expect("it is read")
-        ),
-        format!(
-            "{:?}",
-            read.load_users_by_key(tenant, &keys, &fields)
-                .await
-                .expect("it is read")
-        ),
+        format!("{:?}", read.load_users(tenant, &ids, &fields).await.expect("it is read")),
+        format!("{:?}", read.load_users_by_key(tenant, &keys, &fields).await.expect("it is read")),
         format!("{:?}", read.find_users(tenant, &keys).await.expect("it is read")),
         format!("{:?}", read.find_live_users(tenant, &ids).await.expect("it is read")),
-        format!(
-            "{:?}",
-            read.get_user(tenant, UserId(1), &fields).await.expect("it is read")
-        ),
-        format!(
-            "{:?}",
-            read.list_users(tenant, UserId(0), 10, &fields)
-                .await
-                .expect("it is read")
-        ),
-        format!(
-            "{:?}",
-            read.list_all_users(tenant, UserId(0), 10, &fields)
-                .await
-                .expect("it is read")
-        ),
-        format!(
-            "{:?}",
-            read.list_links(tenant, (UserId(0), 0), 10, &fields)
-                .await
-                .expect("it is read")
-        ),
+        format!("{:?}", read.get_user(tenant, UserId(1), &fields).await.expect("it is read")),
+        format!("{:?}", read.list_users(tenant, UserId(0), 10, &fields).await.expect("it is read")),
+        format!("{:?}", read.list_all_users(tenant, UserId(0), 10, &fields).await.expect("it is read")),
+        format!("{:?}", read.list_links(tenant, (UserId(0), 0), 10, &fields).await.expect("it is read")),
         format!("{:?}", read.count_user_keys(tenant, 0).await.expect("it is read")),
         format!("{:?}", read.count_open_jobs(tenant).await.expect("it is read")),
         format!("{:?}", read.next_outcomes(of, 0).await.expect("it is read")),
@@ -112,18 +66,12 @@ async fn all(bench: &Bench, tenant: Tenant) -> Vec<String> {
         format!("{:?}", read.list_api_keys(tenant).await.expect("it is read")),
     ];
     for filter in [HistoryFilter::default(), by_user, by_field, by_job] {
-        let sets = read
-            .list_changes(tenant, &filter, 10, &fields)
-            .await
-            .expect("it is read");
+        let sets = read.list_changes(tenant, &filter, 10, &fields).await.expect("it is read");
         texts.push(format!("{sets:?}"));
     }
     drop(read);
     let mut tx = bench.begin().await;
-    texts.push(format!(
-        "{:?}",
-        tx.lock_users(tenant, &ids, &fields).await.expect("it is read")
-    ));
+    texts.push(format!("{:?}", tx.lock_users(tenant, &ids, &fields).await.expect("it is read")));
     texts
 }
 
@@ -134,10 +82,7 @@ fn is_nothing(text: &str) -> bool {
 async fn a_stranger_reads_nothing_of_a_community(bench: Bench) {
     let (own, stranger, _) = set_up(&bench).await;
     let (seen, strange) = (all(&bench, own).await, all(&bench, stranger).await);
-    assert!(
-        seen.iter().all(|text| !is_nothing(text)),
-        "there is something to see: {seen:?}"
-    );
+    assert!(seen.iter().all(|text| !is_nothing(text)), "there is something to see: {seen:?}");
     assert!(strange.iter().all(|text| is_nothing(text)), "{strange:?}");
     let ids = |set: muster_core::field::FieldSet| set.iter().map(|field| field.id).collect::<Vec<_>>();
     let (own, strange) = (ids(bench.fields(own).await), ids(bench.fields(stranger).await));
@@ -165,25 +110,12 @@ async fn the_same_ids_and_keys_in_two_communities_are_different_users(bench: Ben
     let before = all(&bench, own).await;
     let mut twin = bench.people(stranger, &["A@x.org"]).await.remove(0);
     assert_eq!(twin.id, user.id, "ids are counted for each community by itself");
-    bench
-        .change(
-            stranger,
-            &mut twin,
-            &[change(FieldNumber(16), None, text("Oslo"))],
-            4,
-            None,
-        )
-        .await;
+    bench.change(stranger, &mut twin, &[change(FieldNumber(16), None, text("Oslo"))], 4, None).await;
     let of = bench.submit(stranger, 2, None).await;
     assert_eq!(bench.job(of).await.number, 1);
     assert_eq!(all(&bench, own).await, before);
     let fields = bench.fields(stranger).await;
-    let found = bench
-        .read()
-        .await
-        .get_user(stranger, twin.id, &fields)
-        .await
-        .expect("it is read");
+    let found = bench.read().await.get_user(stranger, twin.id, &fields).await.expect("it is read");
     assert_eq!(found, Some(twin));
 }
 
@@ -192,34 +124,16 @@ async fn a_stranger_does_nothing_to_a_job(bench: Bench) {
     let before = all(&bench, own).await;
     let id: JobId = job_id(1);
     let of = JobRef { tenant: stranger, id };
-    let prepared = Prepared {
-        rows: String::new(),
-        rows_bytes: 0,
-        rows_checksum: String::new(),
-        outcomes: String::new(),
-    };
+    let prepared =
+        Prepared { rows: String::new(), rows_bytes: 0, rows_checksum: String::new(), outcomes: String::new() };
     let (progress, end) = (
-        Progress {
-            from: 0,
-            to: 1,
-            counts: Counts::default(),
-        },
-        EndOfJob {
-            state: JobState::Cancelled,
-            error: None,
-            results: None,
-            received: 0,
-            at: at(9),
-        },
+        Progress { from: 0, to: 1, counts: Counts::default() },
+        EndOfJob { state: JobState::Cancelled, error: None, results: None, received: 0, at: at(9) },
     );
     assert!(bench.claim(of, "x").await.is_none());
     let mut tx = bench.begin().await;
     assert_eq!(tx.heartbeat(of, 1, None).await.expect("it is decided"), None);
-    assert!(
-        !tx.pin_prepared(of, 1, &prepared, 0, &Counts::default())
-            .await
-            .expect("it is decided")
-    );
+    assert!(!tx.pin_prepared(of, 1, &prepared, 0, &Counts::default()).await.expect("it is decided"));
     assert_eq!(tx.advance_job(of, 1, &progress).await.expect("it is decided"), None);
     assert!(!tx.release_job(of, 1).await.expect("it is decided"));
     assert!(!tx.request_cancel(of).await.expect("it is decided"));

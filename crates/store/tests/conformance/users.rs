@@ -24,10 +24,7 @@ cases![
 ];
 
 fn sorted(loaded: Vec<LoadedUser>) -> Vec<(usize, User)> {
-    let mut users: Vec<_> = loaded
-        .into_iter()
-        .map(|loaded| (loaded.position, loaded.user))
-        .collect();
+    let mut users: Vec<_> = loaded.into_iter().map(|loaded| (loaded.position, loaded.user)).collect();
     users.sort_by_key(|(position, _)| *position);
     users
 }
@@ -38,9 +35,7 @@ async fn delete(bench: &Bench, tenant: Tenant, user: &mut User) {
     bench.change(tenant, user, &changes, 9, None).await;
     let mut tx = bench.begin().await;
     let held = email(user.email.as_deref().expect("there is one"));
-    tx.release_keys(tenant, &BTreeMap::from([(held, user.id)]))
-        .await
-        .expect("it is released");
+    tx.release_keys(tenant, &BTreeMap::from([(held, user.id)])).await.expect("it is released");
     tx.commit().await.expect("it is committed");
 }
 
@@ -49,41 +44,18 @@ async fn a_user_is_read_back_as_it_was_written(bench: Bench) {
     let fields = bench.fields(tenant).await;
     let mut user = bench.people(tenant, &["Zoë@x.org"]).await.remove(0);
     let odd = "\"quoted\" {json} \\u00e9 \u{1f600} 'single' $1 ?1 {rows} r.id\n\t\u{7f}";
-    let changes = [
-        change(FieldNumber(16), None, text(odd)),
-        change(FieldNumber(17), None, Some(Value::Integer(i64::MIN))),
-    ];
+    let changes =
+        [change(FieldNumber(16), None, text(odd)), change(FieldNumber(17), None, Some(Value::Integer(i64::MIN)))];
     bench.change(tenant, &mut user, &changes, 5, None).await;
-    let found = bench
-        .read()
-        .await
-        .get_user(tenant, user.id, &fields)
-        .await
-        .expect("it is read");
+    let found = bench.read().await.get_user(tenant, user.id, &fields).await.expect("it is read");
     assert_eq!(found.as_ref(), Some(&user));
     assert_eq!((user.version, user.created_at, user.updated_at), (2, at(0), at(5)));
 
-    let changes = [
-        change(FieldNumber::EMAIL, text("Zoë@x.org"), None),
-        change(FieldNumber(16), text(odd), None),
-    ];
+    let changes = [change(FieldNumber::EMAIL, text("Zoë@x.org"), None), change(FieldNumber(16), text(odd), None)];
     bench.change(tenant, &mut user, &changes, 6, None).await;
-    let found = bench
-        .read()
-        .await
-        .get_user(tenant, user.id, &fields)
-        .await
-        .expect("it is read");
+    let found = bench.read().await.get_user(tenant, user.id, &fields).await.expect("it is read");
     assert_eq!(found.as_ref(), Some(&user), "also without an email");
-    assert_eq!(
-        bench
-            .read()
-            .await
-            .get_user(tenant, UserId(99), &fields)
-            .await
-            .expect("it is read"),
-        None
-    );
+    assert_eq!(bench.read().await.get_user(tenant, UserId(99), &fields).await.expect("it is read"), None);
 }
 
 async fn users_are_loaded_by_id_with_the_position_of_each(bench: Bench) {
@@ -91,12 +63,7 @@ async fn users_are_loaded_by_id_with_the_position_of_each(bench: Bench) {
     let fields = bench.fields(tenant).await;
     let people = bench.people(tenant, &["a@x.org", "b@x.org", "c@x.org"]).await;
     let ids = [people[2].id, UserId(999), people[0].id];
-    let loaded = bench
-        .read()
-        .await
-        .load_users(tenant, &ids, &fields)
-        .await
-        .expect("they are loaded");
+    let loaded = bench.read().await.load_users(tenant, &ids, &fields).await.expect("they are loaded");
     assert_eq!(sorted(loaded), [(0, people[2].clone()), (2, people[0].clone())]);
 }
 
@@ -115,10 +82,7 @@ async fn users_are_locked_in_the_order_of_their_ids(bench: Bench) {
     let other = tokio::spawn(async move {
         let mut tx = store.begin().await.expect("a transaction begins");
         let locked = tx.lock_users(tenant, &ids, &own).await.expect("they are locked");
-        locked
-            .into_iter()
-            .map(|loaded| (loaded.user.id, loaded.user.version))
-            .collect::<Vec<_>>()
+        locked.into_iter().map(|loaded| (loaded.user.id, loaded.user.version)).collect::<Vec<_>>()
     });
     tokio::task::yield_now().await;
     wanted.apply(&[change(FieldNumber(16), None, text("Rome"))], at(3));
@@ -139,43 +103,24 @@ async fn users_are_found_by_key_deleted_ones_by_id_only(bench: Bench) {
     let fields = bench.fields(tenant).await;
     let mut people = bench.people(tenant, &["Ann@x.org", "bob@x.org", "Éva@x.org"]).await;
     delete(&bench, tenant, &mut people[1]).await;
-    let keys = [
-        email("ÉVA@x.org"),
-        email("bob@x.org"),
-        email("nobody@x.org"),
-        email("ann@X.org"),
-    ];
+    let keys = [email("ÉVA@x.org"), email("bob@x.org"), email("nobody@x.org"), email("ann@X.org")];
     let mut read = bench.read().await;
     let mut found = read.find_users(tenant, &keys).await.expect("they are found");
     found.sort_unstable();
     assert_eq!(found, [(0, people[2].id), (3, people[0].id)]);
-    let loaded = read
-        .load_users_by_key(tenant, &keys, &fields)
-        .await
-        .expect("they are loaded");
+    let loaded = read.load_users_by_key(tenant, &keys, &fields).await.expect("they are loaded");
     assert_eq!(sorted(loaded), [(0, people[2].clone()), (3, people[0].clone())]);
     let ids: Vec<UserId> = people.iter().map(|user| user.id).chain([UserId(500)]).collect();
     let mut live = read.find_live_users(tenant, &ids).await.expect("they are found");
     live.sort_unstable();
     assert_eq!(live, [0, 2]);
-    assert_eq!(
-        read.load_users(tenant, &ids, &fields)
-            .await
-            .expect("they are loaded")
-            .len(),
-        3
-    );
+    assert_eq!(read.load_users(tenant, &ids, &fields).await.expect("they are loaded").len(), 3);
     assert_eq!(read.count_user_keys(tenant, 0).await.expect("they are counted"), 2);
 }
 
 async fn a_key_is_claimed_once_and_can_be_claimed_again_after_its_release(bench: Bench) {
     let tenant = bench.set_up().await;
-    let claim = |id| {
-        BTreeMap::from([
-            (email("a@x.org"), UserId(id)),
-            (email(&format!("{id}@x.org")), UserId(id)),
-        ])
-    };
+    let claim = |id| BTreeMap::from([(email("a@x.org"), UserId(id)), (email(&format!("{id}@x.org")), UserId(id))]);
     let mut tx = bench.begin().await;
     assert!(tx.claim_keys(tenant, &claim(1)).await.expect("they are claimed"));
     tx.commit().await.expect("it is committed");
@@ -186,11 +131,7 @@ async fn a_key_is_claimed_once_and_can_be_claimed_again_after_its_release(bench:
     tx.release_keys(tenant, &claim(1)).await.expect("they are released");
     assert!(tx.claim_keys(tenant, &claim(2)).await.expect("they are claimed"));
     tx.commit().await.expect("it is committed");
-    let found = bench
-        .read()
-        .await
-        .find_users(tenant, &[email("a@x.org"), email("1@x.org")])
-        .await;
+    let found = bench.read().await.find_users(tenant, &[email("a@x.org"), email("1@x.org")]).await;
     assert_eq!(found.expect("they are found"), [(0, UserId(2))]);
 }
 
@@ -234,73 +175,36 @@ async fn a_user_whose_version_moved_is_not_overwritten(bench: Bench) {
     let fields = bench.fields(tenant).await;
     let mut people = bench.people(tenant, &["a@x.org", "b@x.org"]).await;
     let mut stale: Vec<User> = people.clone();
-    bench
-        .change(
-            tenant,
-            &mut people[1],
-            &[change(FieldNumber(16), None, text("Rome"))],
-            2,
-            None,
-        )
-        .await;
+    bench.change(tenant, &mut people[1], &[change(FieldNumber(16), None, text("Rome"))], 2, None).await;
     let mut tx = bench.begin().await;
     let rows = stale.iter_mut().map(|user| {
         user.apply(&[change(FieldNumber(16), None, text("Oslo"))], at(3));
         UserRow::new(user, 1, &fields)
     });
-    assert!(
-        !tx.update_users(tenant, rows.collect()).await.expect("it is decided"),
-        "one of them moved"
-    );
+    assert!(!tx.update_users(tenant, rows.collect()).await.expect("it is decided"), "one of them moved");
     drop(tx);
     let mut read = bench.read().await;
     for user in &people {
-        assert_eq!(
-            read.get_user(tenant, user.id, &fields)
-                .await
-                .expect("it is read")
-                .as_ref(),
-            Some(user)
-        );
+        assert_eq!(read.get_user(tenant, user.id, &fields).await.expect("it is read").as_ref(), Some(user));
     }
 }
 
 async fn page(bench: &Bench, tenant: Tenant, fields: &FieldSet, after: i64, limit: u32) -> Vec<i64> {
-    let users = bench
-        .read()
-        .await
-        .list_users(tenant, UserId(after), limit, fields)
-        .await;
+    let users = bench.read().await.list_users(tenant, UserId(after), limit, fields).await;
     users.expect("users are listed").iter().map(|user| user.id.0).collect()
 }
 
 async fn live_users_are_listed_in_pages_of_their_ids(bench: Bench) {
     let tenant = bench.set_up().await;
     let fields = bench.fields(tenant).await;
-    let mut people = bench
-        .people(tenant, &["d@x.org", "c@x.org", "b@x.org", "a@x.org"])
-        .await;
+    let mut people = bench.people(tenant, &["d@x.org", "c@x.org", "b@x.org", "a@x.org"]).await;
     delete(&bench, tenant, &mut people[1]).await;
     assert_eq!(page(&bench, tenant, &fields, 0, 2).await, [1, 3]);
     assert_eq!(page(&bench, tenant, &fields, 3, 2).await, [4]);
     assert_eq!(page(&bench, tenant, &fields, 4, 2).await, [0; 0]);
-    let all = bench
-        .read()
-        .await
-        .list_all_users(tenant, UserId(0), 3, &fields)
-        .await
-        .expect("users are listed");
-    assert_eq!(
-        all.iter().map(|loaded| loaded.user.id.0).collect::<Vec<_>>(),
-        [1, 2, 3],
-        "deleted ones too"
-    );
-    let all = bench
-        .read()
-        .await
-        .list_all_users(tenant, UserId(3), 3, &fields)
-        .await
-        .expect("users are listed");
+    let all = bench.read().await.list_all_users(tenant, UserId(0), 3, &fields).await.expect("users are listed");
+    assert_eq!(all.iter().map(|loaded| loaded.user.id.0).collect::<Vec<_>>(), [1, 2, 3], "deleted ones too");
+    let all = bench.read().await.list_all_users(tenant, UserId(3), 3, &fields).await.expect("users are listed");
     assert_eq!(all.len(), 1);
 }
 
@@ -308,39 +212,13 @@ async fn an_empty_set_asks_for_nothing_and_changes_nothing(bench: Bench) {
     let tenant = bench.set_up().await;
     let fields = bench.fields(tenant).await;
     let mut tx = bench.begin().await;
-    assert!(
-        tx.load_users(tenant, &[], &fields)
-            .await
-            .expect("nobody is loaded")
-            .is_empty()
-    );
-    assert!(
-        tx.lock_users(tenant, &[], &fields)
-            .await
-            .expect("nobody is locked")
-            .is_empty()
-    );
-    assert!(
-        tx.load_users_by_key(tenant, &[], &fields)
-            .await
-            .expect("nobody is loaded")
-            .is_empty()
-    );
+    assert!(tx.load_users(tenant, &[], &fields).await.expect("nobody is loaded").is_empty());
+    assert!(tx.lock_users(tenant, &[], &fields).await.expect("nobody is locked").is_empty());
+    assert!(tx.load_users_by_key(tenant, &[], &fields).await.expect("nobody is loaded").is_empty());
     assert!(tx.find_users(tenant, &[]).await.expect("nobody is found").is_empty());
-    assert!(
-        tx.find_live_users(tenant, &[])
-            .await
-            .expect("nobody is found")
-            .is_empty()
-    );
-    assert!(
-        tx.claim_keys(tenant, &BTreeMap::new())
-            .await
-            .expect("nothing is claimed")
-    );
-    tx.release_keys(tenant, &BTreeMap::new())
-        .await
-        .expect("nothing is released");
+    assert!(tx.find_live_users(tenant, &[]).await.expect("nobody is found").is_empty());
+    assert!(tx.claim_keys(tenant, &BTreeMap::new()).await.expect("nothing is claimed"));
+    tx.release_keys(tenant, &BTreeMap::new()).await.expect("nothing is released");
     tx.insert_users(tenant, Vec::new()).await.expect("nobody is inserted");
     assert!(tx.update_users(tenant, Vec::new()).await.expect("nobody is written"));
 }
@@ -351,34 +229,11 @@ async fn what_was_not_committed_is_not_there(bench: Bench) {
     let mut tx = bench.begin().await;
     let mut user = User::blank(UserId(7), at(0));
     user.apply(&[], at(0));
-    tx.insert_users(tenant, vec![UserRow::new(&user, 0, &fields)])
-        .await
-        .expect("it is inserted");
-    assert!(
-        tx.get_user(tenant, UserId(7), &fields)
-            .await
-            .expect("it is read")
-            .is_some()
-    );
-    assert!(
-        bench
-            .read()
-            .await
-            .get_user(tenant, UserId(7), &fields)
-            .await
-            .expect("it is read")
-            .is_none()
-    );
+    tx.insert_users(tenant, vec![UserRow::new(&user, 0, &fields)]).await.expect("it is inserted");
+    assert!(tx.get_user(tenant, UserId(7), &fields).await.expect("it is read").is_some());
+    assert!(bench.read().await.get_user(tenant, UserId(7), &fields).await.expect("it is read").is_none());
     drop(tx);
-    assert!(
-        bench
-            .read()
-            .await
-            .get_user(tenant, UserId(7), &fields)
-            .await
-            .expect("it is read")
-            .is_none()
-    );
+    assert!(bench.read().await.get_user(tenant, UserId(7), &fields).await.expect("it is read").is_none());
     bench.people(tenant, &["after@x.org"]).await;
 }
 
@@ -386,19 +241,11 @@ async fn a_large_set_is_written_and_found_at_once(bench: Bench) {
     let tenant = bench.set_up().await;
     let fields = bench.fields(tenant).await;
     let emails: Vec<String> = (0..5_000).map(|i| format!("user{i}@x.org")).collect();
-    let people = bench
-        .people(tenant, &emails.iter().map(String::as_str).collect::<Vec<_>>())
-        .await;
+    let people = bench.people(tenant, &emails.iter().map(String::as_str).collect::<Vec<_>>()).await;
     let ids: Vec<UserId> = people.iter().map(|user| user.id).collect();
     let keys: Vec<_> = emails.iter().map(|text| email(text)).collect();
     let mut read = bench.read().await;
-    assert_eq!(
-        read.load_users(tenant, &ids, &fields)
-            .await
-            .expect("they are loaded")
-            .len(),
-        5_000
-    );
+    assert_eq!(read.load_users(tenant, &ids, &fields).await.expect("they are loaded").len(), 5_000);
     let mut found = read.find_users(tenant, &keys).await.expect("they are found");
     found.sort_unstable();
     assert_eq!(found, ids.into_iter().enumerate().collect::<Vec<_>>());
