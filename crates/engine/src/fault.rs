@@ -69,7 +69,7 @@ impl Faults {
             Some(Fault::Crash) => Err(EngineError::Planned(point)),
             Some(Fault::DiskFull) => Err(EngineError::Staging(io::ErrorKind::StorageFull.into())),
             Some(Fault::Kill) => {
-                let _ = std::process::Command::new("kill").args(["-9", &std::process::id().to_string()]).status();
+                kill();
                 std::future::pending().await
             }
             Some(Fault::Stall(notify)) => {
@@ -83,7 +83,13 @@ impl Faults {
     pub(crate) fn pass_writing(&self, point: &'static str) -> io::Result<()> {
         match self.due(point) {
             Some(Fault::DiskFull) => Err(io::ErrorKind::StorageFull.into()),
-            Some(Fault::Crash | Fault::Kill | Fault::Stall(_)) | None => Ok(()),
+            Some(Fault::Kill) => {
+                kill();
+                loop {
+                    std::thread::park();
+                }
+            }
+            Some(Fault::Crash | Fault::Stall(_)) | None => Ok(()),
         }
     }
 
@@ -109,4 +115,10 @@ impl Faults {
             None => faults.remove(point).map(|(_, fault)| fault),
         }
     }
+}
+
+/// Sends this process the signal that it cannot catch; it comes at once.
+fn kill() {
+    let killed = std::process::Command::new("kill").args(["-9", &std::process::id().to_string()]).status();
+    tracing::error!(?killed, "a planned kill did not come");
 }

@@ -157,7 +157,7 @@ impl Connection {
             }
         };
         let tenant_of = if by_commit { "m.tenant" } else { "c.tenant" };
-        let reached = if by_commit { format!("AND m.id <= $2 / {COMMIT_SPAN}") } else { String::new() };
+        let reached = if by_commit { format!("AND m.id <= CAST($2 AS BIGINT) / {COMMIT_SPAN}") } else { String::new() };
         let mut sql = format!(
             "SELECT c.seq, c.user_id, c.version, c.line, c.data, m.at, m.job_id, m.actor FROM {from}
              WHERE {tenant_of} = $1 {reached} AND {place} < $2 AND m.at >= $3 AND m.at < $4"

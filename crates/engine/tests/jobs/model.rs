@@ -22,7 +22,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 /// How many rounds each database gets, and how many jobs a round has.
-const ROUNDS: usize = 12;
+const ROUNDS: usize = 26;
 const JOBS: usize = 5;
 
 /// A generator of random numbers (SplitMix64), and the seed that it began with.

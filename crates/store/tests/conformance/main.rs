@@ -1,5 +1,7 @@
 //! What the store promises, on SQLite and on PostgreSQL: every case runs the same assertions on a fresh database of each.
 
+mod addresses;
+mod claims;
 mod communities;
 mod fields;
 mod harness;
@@ -16,6 +18,7 @@ use harness::RAN;
 
 /// Every case of every module.
 const CASES: &[&[&str]] = &[
+    claims::CASES,
     communities::CASES,
     fields::CASES,
     history::CASES,

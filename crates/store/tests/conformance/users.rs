@@ -13,9 +13,6 @@ cases![
     users_are_loaded_by_id_with_the_position_of_each,
     users_are_locked_in_the_order_of_their_ids,
     users_are_found_by_key_deleted_ones_by_id_only,
-    a_key_is_claimed_once_and_can_be_claimed_again_after_its_release,
-    only_its_holder_gives_a_key_up,
-    two_who_claim_a_key_at_the_same_time_do_not_both_have_it,
     a_user_whose_version_moved_is_not_overwritten,
     live_users_are_listed_in_pages_of_their_ids,
     an_empty_set_asks_for_nothing_and_changes_nothing,
@@ -116,58 +113,6 @@ async fn users_are_found_by_key_deleted_ones_by_id_only(bench: Bench) {
     assert_eq!(live, [0, 2]);
     assert_eq!(read.load_users(tenant, &ids, &fields).await.expect("they are loaded").len(), 3);
     assert_eq!(read.count_user_keys(tenant, 0).await.expect("they are counted"), 2);
-}
-
-async fn a_key_is_claimed_once_and_can_be_claimed_again_after_its_release(bench: Bench) {
-    let tenant = bench.set_up().await;
-    let claim = |id| BTreeMap::from([(email("a@x.org"), UserId(id)), (email(&format!("{id}@x.org")), UserId(id))]);
-    let mut tx = bench.begin().await;
-    assert!(tx.claim_keys(tenant, &claim(1)).await.expect("they are claimed"));
-    tx.commit().await.expect("it is committed");
-    let mut tx = bench.begin().await;
-    assert!(!tx.claim_keys(tenant, &claim(2)).await.expect("one is taken"));
-    drop(tx);
-    let mut tx = bench.begin().await;
-    tx.release_keys(tenant, &claim(1)).await.expect("they are released");
-    assert!(tx.claim_keys(tenant, &claim(2)).await.expect("they are claimed"));
-    tx.commit().await.expect("it is committed");
-    let found = bench.read().await.find_users(tenant, &[email("a@x.org"), email("1@x.org")]).await;
-    assert_eq!(found.expect("they are found"), [(0, UserId(2))]);
-}
-
-async fn only_its_holder_gives_a_key_up(bench: Bench) {
-    let tenant = bench.set_up().await;
-    let people = bench.people(tenant, &["a@x.org", "b@x.org"]).await;
-    let mut tx = bench.begin().await;
-    let wrong = BTreeMap::from([(email("a@x.org"), people[1].id)]);
-    tx.release_keys(tenant, &wrong).await.expect("nothing is released");
-    tx.commit().await.expect("it is committed");
-    let found = bench.read().await.find_users(tenant, &[email("a@x.org")]).await;
-    assert_eq!(found.expect("they are found"), [(0, people[0].id)]);
-}
-
-async fn two_who_claim_a_key_at_the_same_time_do_not_both_have_it(bench: Bench) {
-    let tenant = bench.set_up().await;
-    let mut tasks = Vec::new();
-    for id in 1..=8 {
-        let store = bench.again();
-        tasks.push(tokio::spawn(async move {
-            let mut tx = store.begin().await.expect("a transaction begins");
-            let claims = BTreeMap::from([(email("a@x.org"), UserId(id))]);
-            let taken = tx.claim_keys(tenant, &claims).await.expect("it is decided");
-            if taken {
-                tx.commit().await.expect("it is committed");
-            }
-            taken.then_some(UserId(id))
-        }));
-    }
-    let mut holders = Vec::new();
-    for task in tasks {
-        holders.extend(task.await.expect("it does not panic"));
-    }
-    assert_eq!(holders.len(), 1);
-    let found = bench.read().await.find_users(tenant, &[email("a@x.org")]).await;
-    assert_eq!(found.expect("they are found"), [(0, holders[0])]);
 }
 
 async fn a_user_whose_version_moved_is_not_overwritten(bench: Bench) {
