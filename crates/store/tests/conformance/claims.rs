@@ -12,12 +12,7 @@ cases![
 
 async fn a_key_is_claimed_once_and_can_be_claimed_again_after_its_release(bench: Bench) {
     let tenant = bench.set_up().await;
-    let claim = |id| {
-        BTreeMap::from([
-            (email("a@x.org"), UserId(id)),
-            (email(&format!("{id}@x.org")), UserId(id)),
-        ])
-    };
+    let claim = |id| BTreeMap::from([(email("a@x.org"), UserId(id)), (email(&format!("{id}@x.org")), UserId(id))]);
     let mut tx = bench.begin().await;
     assert!(tx.claim_keys(tenant, &claim(1)).await.expect("they are claimed"));
     tx.commit().await.expect("it is committed");
@@ -28,11 +23,7 @@ async fn a_key_is_claimed_once_and_can_be_claimed_again_after_its_release(bench:
     tx.release_keys(tenant, &claim(1)).await.expect("they are released");
     assert!(tx.claim_keys(tenant, &claim(2)).await.expect("they are claimed"));
     tx.commit().await.expect("it is committed");
-    let found = bench
-        .read()
-        .await
-        .find_users(tenant, &[email("a@x.org"), email("1@x.org")])
-        .await;
+    let found = bench.read().await.find_users(tenant, &[email("a@x.org"), email("1@x.org")]).await;
     assert_eq!(found.expect("they are found"), [(0, UserId(2))]);
 }
 
