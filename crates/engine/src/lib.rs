@@ -7,6 +7,7 @@
 mod accept;
 mod caller;
 mod chunk;
+mod chunk_reader;
 mod clock;
 mod commit;
 mod communities;

@@ -5,6 +5,7 @@
 //! extends the lease; a run whose lease is lost writes nothing more.
 
 use crate::chunk::{Chunk, PlannedChunk, Source, plan_chunk};
+use crate::chunk_reader::ChunkReader;
 use crate::engine::Engine;
 use crate::error::{EngineError, Result, chain};
 use crate::frames;
@@ -18,8 +19,7 @@ use muster_core::plan::Rules;
 use muster_core::{Code, Error};
 use muster_store::{Claim, EndOfJob, NewCommit, Prepared, Progress};
 use sha2::{Digest, Sha256};
-use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -471,45 +471,5 @@ impl Planning {
         let now = self.engine.clock().now();
         let planned = plan_chunk(&chunk, self.job.tenant, &rules, now, Source::Snapshot(&mut connection)).await?;
         Ok(Ahead { reader, planned: Some((chunk, planned)) })
-    }
-}
-
-/// Reads prepared rows, a chunk at a time.
-struct ChunkReader {
-    rows: BufReader<File>,
-    cursor: u64,
-    buffer: Vec<u8>,
-    /// The row after the last chunk.
-    held: Option<(crate::prepare::PreparedRow, u64)>,
-}
-
-impl ChunkReader {
-    fn open(engine: &Engine, prepared: &Prepared, cursor: u64) -> Result<Self> {
-        let rows = engine.staging().read(&prepared.rows, cursor)?;
-        Ok(Self { rows, cursor, buffer: Vec::new(), held: None })
-    }
-
-    /// The next chunk of about so many rows. Rows of one user are kept together, unless they are very many.
-    fn next(&mut self, rows: usize) -> Result<Option<Chunk>> {
-        let mut chunk = Chunk { from: self.cursor, to: self.cursor, rows: Vec::with_capacity(rows) };
-        loop {
-            let next = match self.held.take() {
-                Some(held) => Some(held),
-                None => match frames::read(&mut self.rows, &mut self.buffer)? {
-                    Some(length) => Some((frames::decode::<crate::prepare::PreparedRow>(&self.buffer)?, length)),
-                    None => None,
-                },
-            };
-            let Some((row, length)) = next else { break };
-            let same_user = chunk.rows.last().is_some_and(|last| last.user == row.user && last.row.key == row.row.key);
-            if chunk.rows.len() >= rows && !(same_user && chunk.rows.len() < 2 * rows) {
-                self.held = Some((row, length));
-                break;
-            }
-            self.cursor += length;
-            chunk.rows.push(row);
-        }
-        chunk.to = self.cursor;
-        Ok((!chunk.rows.is_empty()).then_some(chunk))
     }
 }
