@@ -72,12 +72,15 @@ catalogue! {
     // Requests
     InvalidRequest "invalid_request" Request 400 "The request is not well formed; the detail names the part that is wrong.";
     InvalidOption "invalid_option" Row 400 "The value is none of those that are allowed here.";
+    InvalidUrl "invalid_url" Request 400 "Webhooks go to http and https addresses of the public internet, on the ports that the server allows.";
     Unauthorized "unauthorized" Request 401 "Send a valid key: Authorization: Bearer KEY.";
     MissingScope "missing_scope" Request 403 "The key lacks the scope that the detail names; create a key that has it.";
     ScopeEscalation "scope_escalation" Request 403 "A key cannot grant a scope that it does not have.";
     NotFound "not_found" Request 404 "There is no such object in this community.";
     MethodNotAllowed "method_not_allowed" Request 405 "The address exists, with another method.";
     InvalidState "invalid_state" Request 409 "The job's state does not allow this any more.";
+    TooManyWebhooks "too_many_webhooks" Request 409 "The community has as many webhooks as it may have; delete one.";
+    WebhookDisabled "webhook_disabled" Request 409 "Nothing is sent to a webhook that is disabled; enable it first.";
     FieldExists "field_exists" Request 409 "A field with this name or key exists; names and keys share one space.";
     VersionMismatch "version_mismatch" Request 412 "The user changed since you read it; read it again.";
     BodyTooLarge "body_too_large" Request 413 "The JSON body is larger than this server accepts.";

@@ -18,6 +18,7 @@ pub mod plan;
 pub mod scope;
 pub mod user;
 pub mod value;
+pub mod webhook;
 
 pub use error::{Code, Error, RowError};
 pub use patch::Patch;

@@ -11,8 +11,10 @@ mod chunk_reader;
 mod clock;
 mod commit;
 mod communities;
+mod deliver;
 mod engine;
 mod error;
+mod events;
 mod fault;
 mod fields;
 mod frames;
@@ -23,15 +25,20 @@ mod keys;
 mod prepare;
 mod results;
 mod run;
+mod sign;
 mod sort;
 mod staging;
+mod target;
 mod users;
 mod verify;
+mod watch;
+mod webhooks;
 mod worker;
 
 pub use accept::{Limits, NewJob, Upload};
 pub use caller::Caller;
 pub use clock::Clock;
+pub use deliver::{Deliverer, DeliveryTick, ShowJob};
 pub use engine::Engine;
 pub use error::{EngineError, Result, chain};
 pub use fault::{Fault, Faults, POINTS};
@@ -41,10 +48,15 @@ pub use jobs::{JobPage, JobView};
 pub use keys::{KeyCheck, MadeKey, NewKey};
 #[cfg(feature = "testing")]
 pub use muster_store::testing;
-pub use muster_store::{ApiKey, Community, JobFilter, Store};
+pub use muster_store::{
+    ApiKey, Attempt, Community, Delivery, DeliveryFilter, JobFilter, Store, Verdict, Webhook, WebhookEdit,
+};
 pub use results::{ErrorGroup, ResultFormat, StatusFilter};
 pub use run::Step;
 pub use staging::Staging;
+pub use target::{Targets, is_public};
 pub use users::{UserEdit, UserPage};
 pub use verify::Verified;
+pub use watch::WatchedJob;
+pub use webhooks::{DeliveryPage, MadeWebhook, WebhookRequest};
 pub use worker::{Tick, Worker};

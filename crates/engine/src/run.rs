@@ -417,6 +417,7 @@ impl Run {
             merged.iter().for_each(|name| self.engine.staging().remove(name));
             return Ok(Step::Lost);
         }
+        crate::events::record(&mut tx, reference(&self.job), state, end.at).await?;
         tx.commit().await?;
         self.pass("finish.ended").await?;
         // Attempts that died left theirs too.

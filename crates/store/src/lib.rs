@@ -8,6 +8,7 @@
 
 mod communities;
 mod connection;
+mod deliveries;
 pub mod dialect;
 mod error;
 mod fields;
@@ -23,15 +24,18 @@ mod sqlite;
 pub mod testing;
 mod users;
 mod verify;
+mod webhooks;
 
 pub use communities::Community;
 pub use connection::{Connection, Transaction};
+pub use deliveries::{Attempt, ClaimedDelivery, Delivery, DeliveryFilter, DueDelivery, Verdict};
 pub use error::{Result, StoreError};
 pub use history::{ChangeSet, CommitInfo, HistoryFilter, NewChangeSet, NewCommit};
 pub use jobs::{Claim, EndOfJob, Job, JobFilter, JobRef, LEASE_SECONDS, NewJob, Prepared, Progress};
 pub use keys::{ApiKey, NewApiKey};
 pub use users::{LoadedUser, Reserved, UserKey, UserRow};
 pub use verify::Link;
+pub use webhooks::{NewWebhook, Webhook, WebhookEdit};
 
 use dialect::Dialect;
 use postgres::Postgres;
