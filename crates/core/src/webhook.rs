@@ -185,8 +185,7 @@ const RETRIES: [u64; 9] = [5, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * 
 /// failed together is not tried again together.
 pub fn retry_after(attempts: u32, random: u16) -> Option<Duration> {
     let seconds = RETRIES.get(usize::try_from(attempts).ok()?.checked_sub(1)?)?;
-    let base = Duration::from_secs(*seconds);
-    Some(base + base * u32::from(random) / 10 / u32::from(u16::MAX))
+    Some(Duration::from_millis(seconds * 1_000 + seconds * 100 * u64::from(random) / u64::from(u16::MAX)))
 }
 
 #[cfg(test)]

@@ -67,10 +67,10 @@ impl Engine {
         let job = self.find_job(caller, id).await?;
         let key = (caller.tenant, id);
         let mut state = self.watches().lock();
+        let is_over = job.state.is_final() || state.closed;
         let receiver = match state.watched.get(&key) {
-            Some(sender) => sender.subscribe(),
-            None => {
-                let is_over = job.state.is_final() || state.closed;
+            Some(sender) if !is_over => sender.subscribe(),
+            Some(_) | None => {
                 let (sender, receiver) = watch::channel(job);
                 if !is_over {
                     state.watched.insert(key, sender);

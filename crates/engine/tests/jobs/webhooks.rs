@@ -403,7 +403,7 @@ mod by_hand {
             char::from(DIGITS[six])
         };
         let mut text: String = bits.chunks(6).map(digit).collect();
-        while text.len() % 4 != 0 {
+        while !text.len().is_multiple_of(4) {
             text.push('=');
         }
         text

@@ -27,7 +27,7 @@ impl Events {
     async fn open(app: &App, id: &str, last: Option<&str>) -> Self {
         let request = app.request(Method::GET, &format!("/v1/jobs/{id}/events"));
         let request = last.into_iter().fold(request, |request, last| request.header("last-event-id", last));
-        let response = request.send().await.unwrap();
+        let response = request.send().await.expect("the server answers");
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         assert_eq!(response.headers()["cache-control"], "no-cache");
@@ -50,8 +50,8 @@ impl Events {
                 }
                 continue;
             }
-            let more = self.response.chunk().await.unwrap()?;
-            self.text.push_str(std::str::from_utf8(&more).unwrap());
+            let more = self.response.chunk().await.expect("the stream is whole")?;
+            self.text.push_str(std::str::from_utf8(&more).expect("events are text"));
         }
     }
 }

@@ -22,8 +22,8 @@ async fn make(app: &App, body: Value) -> Value {
 /// An endpoint on this machine, which the server is allowed to send to; what it receives comes out here.
 async fn endpoint(app: &App) -> (String, mpsc::UnboundedReceiver<(HeaderMap, String)>) {
     let (sender, received) = mpsc::unbounded_channel();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
+    let address = listener.local_addr().expect("it has an address");
     let receive = async move |headers: HeaderMap, body: String| {
         let _ = sender.send((headers, body)).is_ok();
         "thank you"
