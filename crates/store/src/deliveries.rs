@@ -216,6 +216,14 @@ impl Transaction {
     /// Claims a delivery that is due, if nobody else did. Claiming raises the attempt. One whose webhook is gone is
     /// forgotten, one whose webhook is disabled is given up; neither is claimed.
     pub async fn claim_delivery(&mut self, due: DueDelivery, now: Timestamp) -> Result<Option<ClaimedDelivery>> {
+        let Some(webhook) = self.lock_webhook(due.tenant, due.webhook).await? else {
+            self.delete_webhook(due.tenant, due.webhook).await?;
+            return Ok(None);
+        };
+        if !webhook.enabled {
+            self.give_up_deliveries(due.tenant, due.webhook, SendError::Disabled).await?;
+            return Ok(None);
+        }
         let sql = format!(
             "UPDATE webhook_queue SET attempt = attempt + 1, lease_expires_at = {now} + {LEASE_SECONDS} * 1000000
              WHERE tenant = $1 AND delivery_id = $2 AND due_at <= $3
@@ -228,14 +236,6 @@ impl Transaction {
         let Some(attempt) = self.query_opt(&sql, params, |row| row.int(0)).await? else {
             return Ok(None);
         };
-        let Some(webhook) = self.get_webhook(due.tenant, due.webhook).await? else {
-            self.delete_webhook(due.tenant, due.webhook).await?;
-            return Ok(None);
-        };
-        if !webhook.enabled {
-            self.give_up_deliveries(due.tenant, due.webhook, SendError::Disabled).await?;
-            return Ok(None);
-        }
         let delivery = self.get_delivery(due.tenant, due.webhook, due.id).await?;
         Ok(delivery.map(|delivery| ClaimedDelivery { delivery, attempt: attempt as u32, webhook }))
     }
@@ -249,6 +249,7 @@ impl Transaction {
         verdict: Verdict,
     ) -> Result<bool> {
         let (tenant, id) = (claimed.delivery.tenant, claimed.delivery.id.to_string());
+        self.lock_webhook(tenant, claimed.delivery.webhook).await?;
         let attempt = i64::from(claimed.attempt);
         let ours = "WHERE tenant = $1 AND delivery_id = $2 AND attempt = $3";
         let recorded = match verdict {
@@ -307,6 +308,7 @@ impl Transaction {
         id: DeliveryId,
         now: Timestamp,
     ) -> Result<Option<Delivery>> {
+        self.lock_webhook(tenant, webhook).await?;
         let (webhook_text, text, at) = (webhook.to_string(), id.to_string(), now.as_microsecond());
         let sql = "UPDATE webhook_deliveries SET status = 'pending' WHERE tenant = $1 AND webhook_id = $2 AND id = $3";
         if self.execute(sql, params![tenant.0, &webhook_text, &text]).await? == 0 {

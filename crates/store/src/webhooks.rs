@@ -100,6 +100,14 @@ impl Connection {
 }
 
 impl Transaction {
+    /// The webhook of an id, which nobody else changes until the end of the transaction. Whoever writes to the deliveries
+    /// of a webhook begins with this, so that two of them cannot wait for each other.
+    pub(crate) async fn lock_webhook(&mut self, tenant: Tenant, id: WebhookId) -> Result<Option<Webhook>> {
+        let lock = self.dialect().lock("webhooks", "id");
+        let sql = format!("SELECT {COLUMNS} FROM webhooks WHERE tenant = $1 AND id = $2 {lock}");
+        self.query_opt(&sql, params![tenant.0, &id.to_string()], webhook).await
+    }
+
     /// Stores a webhook.
     pub async fn insert_webhook(&mut self, tenant: Tenant, new: &NewWebhook, now: Timestamp) -> Result<Webhook> {
         let sql = format!(

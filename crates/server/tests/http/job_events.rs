@@ -5,7 +5,7 @@ use crate::on_every_database;
 use muster_core::scope::Scope;
 use muster_engine::{Tick, Worker};
 use reqwest::{Method, Response};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const PEOPLE: &str = "Email\nada@example.com\nbob@example.com\n";
 
@@ -77,7 +77,7 @@ async fn a_job_is_told_until_its_end_as_it_is_shown_elsewhere() {
         }
         assert_eq!(last.data, app.get(&format!("/v1/jobs/{id}")).await.1);
         assert_eq!(last.data["state"], "completed");
-        assert_eq!((end.name.as_str(), end.data), ("end", serde_json::json!({})));
+        assert_eq!((end.name.as_str(), end.data), ("end", json!({})));
         assert_eq!(events.next().await, None, "nothing comes after the end");
     })
     .await;
@@ -123,6 +123,23 @@ async fn a_stream_ends_when_its_reader_leaves_or_the_server_stops() {
         events.next().await.unwrap();
         app.engine.end_watches();
         assert_eq!(events.next().await, None, "it ends without the event that says that the job is over");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_ends_when_its_key_is_revoked() {
+    with(Options { works: false, ..Options::default() }, async |app| {
+        let id = id_of(&app.submit("?kind=import", PEOPLE).await).to_owned();
+        let new = json!({"name": "watcher", "scopes": ["jobs:read"]});
+        let (_, key) = json_of(app.post("/v1/keys").json(&new)).await;
+        let request = app.bare(Method::GET, &format!("/v1/jobs/{id}/events"));
+        let response = request.bearer_auth(key["key"].as_str().unwrap()).send().await.unwrap();
+        let mut events = Events { response, text: String::new() };
+        assert_eq!(events.next().await.unwrap().name, "job");
+        let revoke = app.request(Method::DELETE, &format!("/v1/keys/{}", id_of(&key)));
+        assert_eq!(revoke.send().await.unwrap().status(), 204);
+        assert_eq!(events.next().await, None);
     })
     .await;
 }

@@ -22,6 +22,7 @@ cases![
     a_webhook_that_is_disabled_gives_up_what_is_pending,
     a_webhook_that_was_deleted_leaves_nothing,
     a_delivery_is_sent_again_whatever_became_of_it,
+    deliveries_that_end_while_their_webhook_is_changed_do_not_block_each_other,
 ];
 
 pub fn hook(number: u8) -> WebhookId {
@@ -389,4 +390,55 @@ async fn a_delivery_is_sent_again_whatever_became_of_it(bench: Bench) {
     assert!(finish(&bench, &claimed, &taken(14), Verdict::Delivered).await);
     assert_eq!(get(&bench, tenant, 1, 1).await.attempts, 3);
     assert_eq!((resend(2, 1, 15).await, resend(1, 2, 15).await), (None, None));
+}
+
+async fn deliveries_that_end_while_their_webhook_is_changed_do_not_block_each_other(bench: Bench) {
+    let tenant = bench.set_up().await;
+    insert(&bench, tenant, 1, EventType::ALL).await;
+    let edit = |enabled| WebhookEdit { enabled: Some(enabled), ..WebhookEdit::default() };
+    for round in 0..10 {
+        let numbers: Vec<u8> = (0..8).map(|number| 8 * round + number).collect();
+        let mut tx = bench.begin().await;
+        tx.update_webhook(tenant, hook(1), &edit(true)).await.expect("it is enabled");
+        tx.commit().await.expect("it is committed");
+        for number in &numbers {
+            queue(&bench, tenant, 5, &[(1, *number)]).await;
+        }
+        let mut tasks = tokio::task::JoinSet::new();
+        for number in numbers {
+            let store = bench.store.clone();
+            tasks.spawn(async move {
+                let one = DueDelivery { tenant, webhook: hook(1), id: message(number) };
+                let Some(claimed) = claim(&store, one, 5).await else { return };
+                let verdict = match number % 8 {
+                    0 => Verdict::GivenUp(Some(DisabledBecause::Gone)),
+                    1 => Verdict::Again(at(9)),
+                    _ => Verdict::Delivered,
+                };
+                let mut tx = store.begin().await.expect("a transaction begins");
+                tx.finish_delivery(&claimed, &taken(6), verdict).await.expect("nobody blocks it");
+                tx.commit().await.expect("it is committed");
+            });
+            let (store, edit) = (bench.store.clone(), edit(false));
+            tasks.spawn(async move {
+                let mut tx = store.begin().await.expect("a transaction begins");
+                match number % 8 {
+                    7 => drop(tx.update_webhook(tenant, hook(1), &edit).await.expect("nobody blocks it")),
+                    _ => drop(
+                        tx.resend_delivery(tenant, hook(1), message(number), at(6)).await.expect("nobody blocks it"),
+                    ),
+                }
+                tx.commit().await.expect("it is committed");
+            });
+        }
+        while let Some(ended) = tasks.join_next().await {
+            ended.expect("it does not panic");
+        }
+        let mut tx = bench.begin().await;
+        tx.update_webhook(tenant, hook(1), &edit(false)).await.expect("it is disabled");
+        tx.commit().await.expect("it is committed");
+        assert_eq!(due(&bench.store, 99).await, []);
+        let pending = "SELECT id FROM webhook_deliveries WHERE status = 'pending'";
+        assert!(testing::strings(&bench.store, pending).await.is_empty());
+    }
 }

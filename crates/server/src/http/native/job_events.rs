@@ -32,8 +32,8 @@ use utoipa_axum::routes;
 const SILENCE: Duration = Duration::from_secs(15);
 /// How long a client waits before it comes back.
 const COME_BACK: Duration = Duration::from_secs(1);
-/// How often the key of a stream is looked at again.
-const CHECK: Duration = Duration::from_secs(10);
+/// How often the key of a stream is looked at again, so that one that was revoked is not good for longer than this.
+const CHECK: Duration = Duration::from_secs(1);
 
 /// The operations of this family.
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -71,7 +71,10 @@ async fn watch_job(
     if seen && first.job.state.is_final() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let watch = Watch { app, headers, watched };
+    let mut check = tokio::time::interval(CHECK);
+    // The first one is due at once, and the key was looked at just now.
+    check.reset();
+    let watch = Watch { app, headers, watched, check };
     let events = stream::unfold(Next::Job(watch, Box::new((!seen).then_some(first))), next_event);
     let keep_alive = KeepAlive::new().interval(SILENCE);
     Ok(([("x-accel-buffering", "no")], Sse::new(fused(events)).keep_alive(keep_alive)).into_response())
@@ -83,6 +86,8 @@ struct Watch {
     /// Those of the request, for its key.
     headers: HeaderMap,
     watched: WatchedJob,
+    /// When the key is looked at again.
+    check: tokio::time::Interval,
 }
 
 /// What comes next in a stream.
@@ -120,13 +125,12 @@ async fn next_event(next: Next) -> Option<(Told, Next)> {
 impl Watch {
     /// The job when it has changed, as long as the key is good.
     async fn changed(&mut self) -> Option<JobView> {
-        let changed = self.watched.changed();
-        tokio::pin!(changed);
         loop {
-            match tokio::time::timeout(CHECK, &mut changed).await {
-                Ok(view) => return view,
-                Err(_) => caller_of(&self.headers, &self.app).await.ok()?,
-            };
+            tokio::select! {
+                biased;
+                _ = self.check.tick() => drop(caller_of(&self.headers, &self.app).await.ok()?),
+                view = self.watched.changed() => return view,
+            }
         }
     }
 }
