@@ -4,4 +4,7 @@ mod apply;
 mod crash;
 mod harness;
 mod model;
+mod receiver;
 mod together;
+mod watch;
+mod webhooks;
