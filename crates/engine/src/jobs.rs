@@ -123,16 +123,14 @@ impl Engine {
             Control::Pause => tx.request_pause(of).await?,
             Control::Resume => tx.request_resume(of).await?,
         };
-        tx.commit().await?;
-        self.submitted().notify_one();
-        let job = self.find_job(caller, id).await?;
-        match done || control.is_done(&job) {
-            true => Ok(self.view(job)),
-            false => Err(EngineError::refuse(
-                Code::InvalidState,
-                format!("The job is {} and cannot {} any more.", job.state, control.verb()),
-            )),
+        let job = tx.get_job(of.tenant, of.id).await?.ok_or_else(|| EngineError::not_found("job"))?;
+        if !done && !control.is_done(&job) {
+            let detail = format!("The job is {} and cannot {} any more.", job.state, control.verb());
+            return Err(EngineError::refuse(Code::InvalidState, detail));
         }
+        caller.commit(tx).await?;
+        self.submitted().notify_one();
+        Ok(self.view(job))
     }
 }
 

@@ -102,7 +102,7 @@ impl Engine {
                 continue;
             }
             let user = tx.get_user(caller.tenant, id, &fields).await?.unwrap_or(held);
-            tx.commit().await?;
+            caller.commit(tx).await?;
             return Ok((user, fields));
         }
     }
@@ -128,7 +128,7 @@ impl Engine {
         planned.updated.push(UserRow::new(&user, version, &fields));
         let commit = NewCommit { id: reserved.commit, at: now, job: None, actor: &caller.actor };
         commit::write(&mut tx, caller.tenant, planned, &commit).await?;
-        Ok(tx.commit().await?)
+        caller.commit(tx).await
     }
 }
 
