@@ -70,7 +70,8 @@ impl Engine {
     /// with `idempotency_key_running` where a request with it runs.
     pub async fn reserve(&self, caller: &Caller, key: &str) -> Result<Reserved> {
         let owner = KeyOwner { tenant: caller.tenant, key: Sha256::digest(key).into(), holder: random() };
-        let actor = format!("{:?} {}", caller.actor.kind, caller.actor.id);
+        // Without the name, which may change.
+        let actor = serde_json::to_string(&(caller.actor.kind, &caller.actor.id)).expect("it is made of plain values");
         let mut tx = self.store().begin().await?;
         if tx.reserve_key(&owner, &actor).await? {
             tx.commit().await?;

@@ -127,8 +127,9 @@ fn document() -> OpenApi {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::routing::get;
-    use muster_engine::{Clock, Faults, Limits, Staging, testing};
+    use axum::routing::any;
+    use muster_core::scope::Scope;
+    use muster_engine::{Clock, Faults, Limits, NewKey, Staging, testing};
     use serde_json::Value;
 
     #[tokio::test(flavor = "multi_thread")]
@@ -137,14 +138,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let staging = Staging::open(folder.path()).unwrap();
         let store = testing::open(None, folder.path());
+        store.migrate().await.unwrap();
+        let engine = Engine::new(store, staging, Clock::system(), Faults::none(), Limits::default());
+        let community = engine.create_community("Ours").await.unwrap();
+        let new = NewKey { name: "test".into(), scopes: Scope::ALL.to_vec(), expires_at: None };
+        let key = engine.create_key(&community, &new).await.unwrap().secret;
         let app = App {
-            engine: Engine::new(store, staging, Clock::system(), Faults::none(), Limits::default()),
+            engine,
             config: HttpConfig::default(),
             document: "".into(),
-            operations: Arc::default(),
+            operations: Arc::new(Operations::new(&openapi())),
         };
-        let panics = get(async || -> () { panic!("a secret") });
-        let routes = Router::new().route("/v1/x", panics.clone()).route("/apis/v1/x", panics);
+        let panics = any(async || -> () { panic!("a secret") });
+        let routes =
+            Router::new().route("/v1/x", panics.clone()).route("/v1/keys", panics.clone()).route("/apis/v1/x", panics);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let server = tokio::spawn(async { axum::serve(listener, served(routes, app)).await });
@@ -160,6 +167,12 @@ mod tests {
         assert!(!problem.to_string().contains("secret"), "{problem}");
         let (status, error) = ask("/apis/v1/x").await;
         assert_eq!((status, error["status"].as_str()), (500, Some("error")), "{error}");
+        // With an idempotency key the handler runs on a task of its own.
+        let keyed = client.post(format!("http://{address}/v1/keys")).bearer_auth(key).header("Idempotency-Key", "k");
+        let response = keyed.send().await.unwrap();
+        assert_eq!((response.status().as_u16(), response.headers().contains_key("x-request-id")), (500, true));
+        let problem: Value = response.json().await.unwrap();
+        assert_eq!(problem["code"], "internal", "{problem}");
         server.abort();
     }
 }

@@ -321,3 +321,20 @@ async fn a_key_is_nothing_to_an_operation_that_reads() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_other_address_of_a_face_takes_a_key_too_and_is_another_request() {
+    on_every_database(async |app| {
+        let send = async |prefix: &str| {
+            let request = app.post(&format!("{prefix}/users/bulk-update")).header("Idempotency-Key", "k");
+            json_of(request.multipart(Form::new().part("data", file("a.csv")))).await
+        };
+        let first = send("/api/v1/apis/v1").await;
+        assert_eq!(first.0, 200, "{}", first.1);
+        assert_eq!(send("/api/v1/apis/v1").await, first);
+        let (status, error) = send("/apis/v1").await;
+        assert_eq!((status.as_u16(), &error["code"]), (422, &json!("idempotency_key_reused")));
+        assert_eq!(app.count_jobs().await, 1);
+    })
+    .await;
+}
