@@ -22,6 +22,8 @@ enum Object {
     Key,
     QueuedJob,
     PausedJob,
+    EndedJob,
+    PlannedJob,
 }
 
 /// What an example sends.
@@ -50,6 +52,9 @@ const EXAMPLES: &[Example] = &[
         Object::User,
         Content::Json(|| json!({"values": {"premium_currency": {"op": "add", "value": 5}}})),
     ),
+    ("POST /v1/jobs/{id}/apply", Object::PlannedJob, Content::None),
+    ("POST /v1/jobs/{id}/undo", Object::EndedJob, Content::None),
+    ("POST /v1/jobs/{id}/retry", Object::EndedJob, Content::None),
     ("DELETE /v1/users/{id}", Object::User, Content::None),
     ("POST /v1/fields", Object::None, Content::Json(|| json!({"name": "Points", "type": "integer"}))),
     ("POST /v1/keys", Object::None, Content::Json(|| json!({"name": "New", "scopes": []}))),
@@ -79,7 +84,7 @@ impl<'a> Place<'a> {
         let key = app.make_key(&community, Scope::ALL).await;
         app.make_key(&community, &[]).await;
         let mut place = Self { app, key, objects: BTreeMap::from([(Object::None, String::new())]) };
-        place.submit("import").await;
+        let (ended, planned) = (place.submit("import").await, place.submit("update&dry_run=true").await);
         work(app).await;
         let (queued, paused) = (place.submit("update").await, place.submit("update").await);
         json_of(place.request(Method::POST, &format!("/v1/jobs/{paused}/pause"))).await;
@@ -91,6 +96,8 @@ impl<'a> Place<'a> {
             (Object::Key, id_of(other.expect("it was made")).to_owned()),
             (Object::QueuedJob, queued),
             (Object::PausedJob, paused),
+            (Object::EndedJob, ended),
+            (Object::PlannedJob, planned),
         ]);
         place
     }
