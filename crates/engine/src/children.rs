@@ -143,7 +143,7 @@ impl Engine {
             let nothing = self.staging().keep_only(&folder(of), |_| false);
             nothing.unwrap_or_else(|error| tracing::warn!(%error, "the folder of a job that was not made stays"));
         })?;
-        tx.commit().await?;
+        caller.commit(tx).await?;
         self.submitted().notify_one();
         Ok(self.view(job))
     }
