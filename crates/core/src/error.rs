@@ -72,6 +72,8 @@ catalogue! {
     // Requests
     InvalidRequest "invalid_request" Request 400 "The request is not well formed; the detail names the part that is wrong.";
     InvalidOption "invalid_option" Row 400 "The value is none of those that are allowed here.";
+    InvalidFilter "invalid_filter" Request 400 "The filter is not well formed; the pointer names the part, the detail what may stand there.";
+    UnknownField "unknown_field" Request 400 "The community has no field of this key.";
     Unauthorized "unauthorized" Request 401 "Send a valid key: Authorization: Bearer KEY.";
     MissingScope "missing_scope" Request 403 "The key lacks the scope that the detail names; create a key that has it.";
     ScopeEscalation "scope_escalation" Request 403 "A key cannot grant a scope that it does not have.";

@@ -126,6 +126,29 @@ pub struct Rules {
     /// Whether every user must have a value.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub required: bool,
+    /// Whether users are found by their values quickly.
+    #[serde(skip_serializing_if = "Index::is_none")]
+    pub index: Index,
+}
+
+/// Whether there is an index over a field.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Index {
+    /// There is none.
+    #[default]
+    None,
+    /// Every change maintains it, and values from before are still missing: nobody may search it.
+    Building,
+    /// Every value of a live user is in it.
+    Ready,
+}
+
+impl Index {
+    /// Whether there is none.
+    pub fn is_none(&self) -> bool {
+        *self == Self::None
+    }
 }
 
 /// A field of a community.
@@ -156,6 +179,16 @@ impl Field {
             FieldType::LongText => DEFAULT_LONG_TEXT_LENGTH,
             _ => DEFAULT_TEXT_LENGTH,
         })
+    }
+
+    /// Whether changes of the field's values change an index.
+    pub fn is_indexed(&self) -> bool {
+        !self.rules.index.is_none()
+    }
+
+    /// Whether users can be found by the index.
+    pub fn is_index_ready(&self) -> bool {
+        self.rules.index == Index::Ready
     }
 
     /// The least amount of a currency: zero unless the field says otherwise.
@@ -259,6 +292,10 @@ impl NewField {
             let message = format!("only texts have a max_length, from 1 to {DEFAULT_LONG_TEXT_LENGTH}");
             return Err(Error::at("/max_length", Code::InvalidRequest, message));
         }
+        if !rules.index.is_none() && !kind.can_be_indexed() {
+            let message = format!("a field of the type {kind} cannot be indexed");
+            return Err(Error::at("/indexed", Code::InvalidRequest, message));
+        }
         Ok(())
     }
 }
@@ -270,6 +307,7 @@ pub struct FieldSet {
     by_number: Vec<Option<usize>>,
     by_key: HashMap<String, usize>,
     by_name: HashMap<String, usize>,
+    indexed: Vec<FieldNumber>,
 }
 
 impl FieldSet {
@@ -285,6 +323,7 @@ impl FieldSet {
             // A key is found before another field's name of the same form.
             set.by_name.insert(normalize_name(&field.key), i);
             set.by_name.entry(normalize_name(&field.name)).or_insert(i);
+            set.indexed.extend(field.is_indexed().then_some(field.number));
         }
         set.fields = fields;
         set
@@ -298,6 +337,11 @@ impl FieldSet {
     /// The fields that can be written.
     pub fn active(&self) -> impl Iterator<Item = &Field> {
         self.fields.iter().filter(|field| !field.archived)
+    }
+
+    /// The fields whose changes change an index, in order of number.
+    pub fn indexed(&self) -> &[FieldNumber] {
+        &self.indexed
     }
 
     /// The field of a number.
