@@ -25,6 +25,9 @@ impl FieldNumber {
 /// Header names and keys that belong to the user itself and can name no field.
 pub const RESERVED: &[&str] = &["id", "email", "source", "source_id", "identity_language", "deleted"];
 
+/// Words of the filter language, which can be no field's key.
+pub const FILTER_WORDS: &[&str] = &["all", "and", "or", "not", "created_at", "updated_at", "identities"];
+
 /// The most characters in a `text` that says nothing else.
 pub const DEFAULT_TEXT_LENGTH: u32 = 1_000;
 /// The most characters in a `long_text` that says nothing else.
@@ -255,6 +258,10 @@ impl NewField {
         if key.is_empty() {
             return Err(Error::at("/name", Code::InvalidRequest, "the name has no letter or digit to make a key of"));
         }
+        if FILTER_WORDS.contains(&key.as_str()) {
+            let message = format!("\"{key}\" is a word of filters; give the field another key");
+            return Err(Error::at("/key", Code::FieldExists, message));
+        }
         for text in [&key, &name] {
             let normal = normalize_name(text);
             if RESERVED.iter().any(|reserved| normalize_name(reserved) == normal) {
@@ -300,6 +307,11 @@ impl NewField {
     }
 }
 
+/// How often the fields of a community changed in a way that everybody who writes users must know of, such as by an index
+/// that is to be maintained from then on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FieldsEpoch(pub i64);
+
 /// All fields of a community at one moment, found by number, key or any way to write their name.
 #[derive(Clone, Debug, Default)]
 pub struct FieldSet {
@@ -308,6 +320,7 @@ pub struct FieldSet {
     by_key: HashMap<String, usize>,
     by_name: HashMap<String, usize>,
     indexed: Vec<FieldNumber>,
+    epoch: FieldsEpoch,
 }
 
 impl FieldSet {
@@ -327,6 +340,16 @@ impl FieldSet {
         }
         set.fields = fields;
         set
+    }
+
+    /// The same, read in this epoch.
+    pub fn at(self, epoch: i64) -> Self {
+        Self { epoch: FieldsEpoch(epoch), ..self }
+    }
+
+    /// The epoch in which the set was read.
+    pub fn epoch(&self) -> FieldsEpoch {
+        self.epoch
     }
 
     /// Every field, in order of number.
@@ -480,6 +503,7 @@ pub(crate) mod tests {
         assert_eq!(new("Other", Some("city")), Err(Code::FieldExists));
         assert_eq!(new("E-Mail", None), Err(Code::FieldExists));
         assert_eq!(new("Other", Some("Bad Key")), Err(Code::InvalidRequest));
+        assert_eq!(new("Or", None), Err(Code::FieldExists));
         assert_eq!(new("---", None), Err(Code::InvalidRequest));
         assert_eq!(new("", None), Err(Code::InvalidRequest));
     }

@@ -1,13 +1,12 @@
 //! Users and filters of all kinds, from few values, so that they meet.
 
-use crate::FIELDS;
+use super::FIELDS;
 use muster_core::field::FieldType;
-use muster_core::user::User;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 /// Texts that a value of the type may be written as.
-pub fn cells(kind: FieldType) -> &'static [&'static str] {
+fn cells(kind: FieldType) -> &'static [&'static str] {
     match kind {
         FieldType::Text | FieldType::LongText => &["", "Rome", "rome", "Oslo", "É", "e\u{301}", "z", "Rome 2"],
         FieldType::Integer => &["-9223372036854775808", "-10", "-1", "0", "1", "9", "10", "100", "9223372036854775807"],
@@ -23,19 +22,19 @@ pub fn cells(kind: FieldType) -> &'static [&'static str] {
     }
 }
 
-const EMAILS: &[&str] = &["Ann@x.org", "bob@x.org", "É@x.org"];
+pub const EMAILS: &[&str] = &["Ann@x.org", "bob@x.org", "É@x.org"];
 
-pub fn users() -> impl Strategy<Value = User> {
-    let values: Vec<_> = FIELDS
-        .iter()
-        .map(|(key, kind, _)| {
-            proptest::option::of(proptest::sample::select(cells(*kind))).prop_map(|text| (*key, text))
-        })
-        .collect();
-    (1..12i64, proptest::option::of(proptest::sample::select(EMAILS)), values).prop_map(|(id, email, values)| {
-        let values: Vec<_> = values.into_iter().filter_map(|(key, text)| Some((key, text?))).collect();
-        crate::user(id, email, &values)
-    })
+/// What a user may hold: cells by the keys of fields.
+pub type Cells = Vec<(&'static str, &'static str)>;
+
+/// The values of a user.
+pub fn values() -> impl Strategy<Value = Cells> {
+    let cell = |(key, kind, _): &(&'static str, FieldType, bool)| {
+        let key = *key;
+        proptest::option::of(proptest::sample::select(cells(*kind))).prop_map(move |text| Some((key, text?)))
+    };
+    let values: Vec<_> = FIELDS.iter().map(cell).collect();
+    values.prop_map(|values| values.into_iter().flatten().collect())
 }
 
 fn operand(kind: FieldType, text: &str) -> Json {
@@ -90,30 +89,6 @@ pub fn filters() -> impl Strategy<Value = Json> {
             list.clone().prop_map(|list| json!({"and": list})),
             list.prop_map(|list| json!({"or": list})),
             inner.prop_map(|filter| json!({"not": filter})),
-        ]
-    })
-}
-
-/// Any JSON at all, of words that filters are made of.
-pub fn anything() -> impl Strategy<Value = Json> {
-    let word = proptest::sample::select(
-        &[
-            "city", "points", "tags", "extra", "and", "or", "not", "all", "in", "eq", "gt", "contains", "is_set", "id",
-            "é",
-        ][..],
-    );
-    let leaf = prop_oneof![
-        Just(Json::Null),
-        any::<bool>().prop_map(Json::from),
-        any::<i64>().prop_map(Json::from),
-        ".{0,6}".prop_map(Json::from),
-        word.clone().prop_map(Json::from),
-    ];
-    leaf.prop_recursive(6, 40, 5, move |inner| {
-        prop_oneof![
-            proptest::collection::vec(inner.clone(), 0..4).prop_map(Json::from),
-            proptest::collection::vec((word.clone(), inner), 0..4)
-                .prop_map(|members| members.into_iter().map(|(key, json)| (key.to_owned(), json)).collect()),
         ]
     })
 }

@@ -1,10 +1,40 @@
-use crate::generate::{anything, filters, users};
+use crate::generate::{EMAILS, filters, values};
 use crate::{fields, read};
 use muster_core::filter::Filter;
 use muster_core::order::{index_keys, order_key};
 use muster_core::sort::{Place, Sort, SortCursor};
+use muster_core::user::User;
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value as Json, json};
+
+fn users() -> impl Strategy<Value = User> {
+    let email = proptest::option::of(proptest::sample::select(EMAILS));
+    (1..12i64, email, values()).prop_map(|(id, email, values)| crate::user(id, email, &values))
+}
+
+/// Any JSON at all, of words that filters are made of.
+fn anything() -> impl Strategy<Value = Json> {
+    let word = proptest::sample::select(
+        &[
+            "city", "points", "tags", "extra", "and", "or", "not", "all", "in", "eq", "gt", "contains", "is_set", "id",
+            "é",
+        ][..],
+    );
+    let leaf = prop_oneof![
+        Just(Json::Null),
+        any::<bool>().prop_map(Json::from),
+        any::<i64>().prop_map(Json::from),
+        ".{0,6}".prop_map(Json::from),
+        word.clone().prop_map(Json::from),
+    ];
+    leaf.prop_recursive(6, 40, 5, move |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(Json::from),
+            proptest::collection::vec((word.clone(), inner), 0..4)
+                .prop_map(|members| members.into_iter().map(|(key, json)| (key.to_owned(), json)).collect()),
+        ]
+    })
+}
 
 fn sort(key: &str) -> Sort {
     Sort::read(&json!(key), "/sort", &fields()).expect("it is right")

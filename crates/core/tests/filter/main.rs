@@ -14,7 +14,7 @@ use muster_core::value::{DateFormat, Value};
 use muster_core::{Error, json};
 
 /// Key, type, whether it is indexed.
-pub const FIELDS: &[(&str, FieldType, bool)] = &[
+const FIELDS: &[(&str, FieldType, bool)] = &[
     ("city", FieldType::Text, true),
     ("notes", FieldType::LongText, false),
     ("points", FieldType::Integer, true),
@@ -28,7 +28,7 @@ pub const FIELDS: &[(&str, FieldType, bool)] = &[
     ("extra", FieldType::Json, false),
 ];
 
-pub fn fields() -> FieldSet {
+fn fields() -> FieldSet {
     let option = |key: &str| SelectOption { key: key.to_owned(), name: key.to_uppercase() };
     let fields = FIELDS.iter().enumerate().map(|(i, (key, kind, indexed))| Field {
         number: FieldNumber(FieldNumber::FIRST.0 + i as u16),
@@ -48,7 +48,7 @@ pub fn fields() -> FieldSet {
 }
 
 /// A user of this id, with values as cells of a file write them.
-pub fn user(id: i64, email: Option<&str>, values: &[(&str, &str)]) -> User {
+fn user(id: i64, email: Option<&str>, values: &[(&str, &str)]) -> User {
     let set = fields();
     let time = Timestamp::from_second(1_700_000_000 + id).expect("a time of our days");
     let mut user = User { email: email.map(str::to_owned), ..User::blank(UserId(id), time) };
@@ -60,6 +60,6 @@ pub fn user(id: i64, email: Option<&str>, values: &[(&str, &str)]) -> User {
     user
 }
 
-pub fn read(text: &str) -> Result<Filter, Error> {
+fn read(text: &str) -> Result<Filter, Error> {
     Filter::read(&json::read(text, "/filter")?, "/filter", &fields())
 }
