@@ -17,10 +17,13 @@ mod keys;
 mod migrate;
 mod outcomes;
 mod postgres;
+mod prefilter;
 pub mod rows;
+mod scan;
 mod sqlite;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod user_index;
 mod users;
 mod verify;
 
@@ -30,6 +33,8 @@ pub use error::{Result, StoreError};
 pub use history::{ChangeSet, CommitInfo, HistoryFilter, NewChangeSet, NewCommit};
 pub use jobs::{Claim, EndOfJob, Job, JobFilter, JobRef, LEASE_SECONDS, NewJob, Prepared, Progress};
 pub use keys::{ApiKey, NewApiKey};
+pub use scan::Scan;
+pub use user_index::IndexEntry;
 pub use users::{LoadedUser, Reserved, UserKey, UserRow};
 pub use verify::Link;
 

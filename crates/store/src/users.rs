@@ -70,7 +70,7 @@ pub struct Reserved {
 
 pub(crate) const COLUMNS: &str = "u.id, u.version, u.email, u.deleted, u.field_values, u.created_at, u.updated_at";
 
-fn user(row: &Row<'_>, first: usize, fields: &FieldSet) -> Result<User> {
+pub(crate) fn user(row: &Row<'_>, first: usize, fields: &FieldSet) -> Result<User> {
     Ok(User {
         id: UserId(row.int(first)?),
         version: row.int(first + 1)?,

@@ -12,6 +12,7 @@ mod leases;
 mod migrate;
 mod parity;
 mod tenants;
+mod user_index;
 mod users;
 
 use harness::RAN;
@@ -27,6 +28,7 @@ const CASES: &[&[&str]] = &[
     leases::CASES,
     migrate::CASES,
     tenants::CASES,
+    user_index::CASES,
     users::CASES,
 ];
 
