@@ -1,6 +1,7 @@
 //! A chunk of prepared rows: planned against the users as they are, then written in one transaction.
 
 use crate::error::Result;
+use crate::index::IndexChanges;
 use crate::prepare::{PreparedRow, email_user_key};
 use jiff::Timestamp;
 use muster_core::Code;
@@ -45,6 +46,8 @@ pub(crate) struct PlannedChunk {
     pub claims: BTreeMap<UserKey, UserId>,
     /// Keys that users held before and do not afterwards.
     pub releases: BTreeMap<UserKey, UserId>,
+    /// What happens to the index over fields.
+    pub index: IndexChanges,
 }
 
 impl PlannedChunk {
@@ -58,6 +61,7 @@ impl PlannedChunk {
         self.created.iter_mut().for_each(|user| give(&mut user.id));
         self.sets.iter_mut().for_each(|set| give(&mut set.user));
         self.claims.values_mut().for_each(give);
+        self.index.give_ids(give);
         self.outcomes.iter_mut().filter_map(|outcome| outcome.user.as_mut()).for_each(give);
     }
 }
@@ -93,7 +97,9 @@ pub(crate) async fn plan_chunk(
     for (position, user) in source.connection().find_users(tenant, &wanted).await? {
         taken.insert(wanted[position].clone(), user);
     }
-    Ok(tokio::task::block_in_place(|| Planner::new(chunk, users, taken, now).run(&chunk.rows, &row_users, rules)))
+    Ok(tokio::task::block_in_place(|| {
+        Planner::new(chunk, users, taken, rules, now).run(&chunk.rows, &row_users, rules)
+    }))
 }
 
 /// The users of a chunk, and for each row the index of its user.
@@ -191,9 +197,16 @@ struct Planner {
 }
 
 impl Planner {
-    fn new(chunk: &Chunk, users: Vec<User>, taken: HashMap<UserKey, UserId>, now: Timestamp) -> Self {
+    fn new(
+        chunk: &Chunk,
+        users: Vec<User>,
+        taken: HashMap<UserKey, UserId>,
+        rules: &Rules<'_>,
+        now: Timestamp,
+    ) -> Self {
         let users = users.into_iter().map(|user| Working { stored: user.version, user }).collect();
-        let planned = PlannedChunk { from: chunk.from, to: chunk.to, ..PlannedChunk::default() };
+        let index = IndexChanges::new(rules.fields);
+        let planned = PlannedChunk { from: chunk.from, to: chunk.to, index, ..PlannedChunk::default() };
         Self { planned, users, made: HashMap::new(), taken, now }
     }
 
@@ -285,6 +298,7 @@ impl Planner {
                 }
             }
         }
+        self.planned.index.note(user, changes, rules.fields);
         user.apply(changes, self.now);
         self.planned.touched.extend(changes.iter().map(|change| change.field));
         let data = changes_to_stored(changes, rules.fields);

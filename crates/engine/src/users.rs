@@ -6,6 +6,7 @@ use crate::chunk::{Chunk, PlannedChunk, Source, plan_chunk};
 use crate::commit;
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
+use crate::index::IndexChanges;
 use crate::prepare::{PreparedRow, email_user_key};
 use muster_core::email::parse_email;
 use muster_core::error::{Fault, RowError, excerpt};
@@ -81,12 +82,13 @@ impl Engine {
     /// Changes a live user. Refuses with the code that the same change has as a row, or with `version_mismatch`.
     pub async fn edit_user(&self, caller: &Caller, id: UserId, edit: &UserEdit) -> Result<(User, FieldSet)> {
         caller.require(Scope::UsersWrite)?;
-        let fields = self.fields(caller.tenant).await?;
-        let (edits, columns) = edits(edit, &fields)?;
-        let row = Row { record: 1, line: 0, key: Key::Id(id), edits };
-        let chunk = Chunk { from: 0, to: 0, rows: vec![PreparedRow { user: Some(id), row }] };
-        let rules = Rules { kind: JobKind::Update, overdraft: Overdraft::Reject, fields: &fields, columns: &columns };
         loop {
+            let fields = self.fields(caller.tenant).await?;
+            let (edits, columns) = edits(edit, &fields)?;
+            let row = Row { record: 1, line: 0, key: Key::Id(id), edits };
+            let chunk = Chunk { from: 0, to: 0, rows: vec![PreparedRow { user: Some(id), row }] };
+            let rules =
+                Rules { kind: JobKind::Update, overdraft: Overdraft::Reject, fields: &fields, columns: &columns };
             let (mut tx, reserved) = self.store().begin_commit(caller.tenant, 0).await?;
             let now = self.clock().now();
             let held = tx.lock_users(caller.tenant, &[id], &fields).await?.pop().map(|loaded| loaded.user);
@@ -98,7 +100,7 @@ impl Engine {
             }
             let commit = NewCommit { id: reserved.commit, at: now, job: None, actor: &caller.actor };
             if !commit::write(&mut tx, caller.tenant, planned, &commit).await? {
-                // Somebody took the email in this moment; the next plan sees them.
+                // Somebody took the email or changed the fields in this moment; the next plan sees that.
                 continue;
             }
             let user = tx.get_user(caller.tenant, id, &fields).await?.unwrap_or(held);
@@ -111,24 +113,28 @@ impl Engine {
     /// where the user must have a version and has another.
     pub async fn delete_user(&self, caller: &Caller, id: UserId, if_version: Option<i64>) -> Result<()> {
         caller.require(Scope::UsersDelete)?;
-        let fields = self.fields(caller.tenant).await?;
-        let (mut tx, reserved) = self.store().begin_commit(caller.tenant, 0).await?;
-        let held = tx.lock_users(caller.tenant, &[id], &fields).await?.pop().map(|loaded| loaded.user);
-        let mut user = held.filter(|user| !user.deleted).ok_or_else(|| EngineError::not_found("user"))?;
-        check_version(&user, if_version)?;
-        let (version, now) = (user.version, self.clock().now());
-        let new = Some(Value::Boolean(true));
-        let changes = vec![Change { field: FieldNumber::DELETED, op: Operator::Overwrite, old: None, new }];
-        user.apply(&changes, now);
-        let mut planned = PlannedChunk::default();
-        planned.releases.extend(user.email.as_deref().map(|email| (email_user_key(email), id)));
-        let data = changes_to_stored(&changes, &fields);
-        planned.sets.push(NewChangeSet { user: id, version: user.version, line: 0, data });
-        planned.touched.insert(FieldNumber::DELETED);
-        planned.updated.push(UserRow::new(&user, version, &fields));
-        let commit = NewCommit { id: reserved.commit, at: now, job: None, actor: &caller.actor };
-        commit::write(&mut tx, caller.tenant, planned, &commit).await?;
-        Ok(tx.commit().await?)
+        loop {
+            let fields = self.fields(caller.tenant).await?;
+            let (mut tx, reserved) = self.store().begin_commit(caller.tenant, 0).await?;
+            let held = tx.lock_users(caller.tenant, &[id], &fields).await?.pop().map(|loaded| loaded.user);
+            let mut user = held.filter(|user| !user.deleted).ok_or_else(|| EngineError::not_found("user"))?;
+            check_version(&user, if_version)?;
+            let (version, now) = (user.version, self.clock().now());
+            let new = Some(Value::Boolean(true));
+            let changes = vec![Change { field: FieldNumber::DELETED, op: Operator::Overwrite, old: None, new }];
+            let mut planned = PlannedChunk { index: IndexChanges::new(&fields), ..PlannedChunk::default() };
+            planned.index.note(&user, &changes, &fields);
+            user.apply(&changes, now);
+            planned.releases.extend(user.email.as_deref().map(|email| (email_user_key(email), id)));
+            let data = changes_to_stored(&changes, &fields);
+            planned.sets.push(NewChangeSet { user: id, version: user.version, line: 0, data });
+            planned.touched.insert(FieldNumber::DELETED);
+            planned.updated.push(UserRow::new(&user, version, &fields));
+            let commit = NewCommit { id: reserved.commit, at: now, job: None, actor: &caller.actor };
+            if commit::write(&mut tx, caller.tenant, planned, &commit).await? {
+                return Ok(tx.commit().await?);
+            }
+        }
     }
 }
 

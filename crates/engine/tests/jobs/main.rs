@@ -3,5 +3,7 @@
 mod apply;
 mod crash;
 mod harness;
+mod indexing;
 mod model;
+mod queries;
 mod together;
