@@ -7,6 +7,7 @@ mod job_options;
 mod job_results;
 mod jobs;
 mod keys;
+mod user_query;
 mod users;
 
 use super::{App, problem};
@@ -18,6 +19,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .merge(jobs::routes())
         .merge(job_results::routes())
         .merge(users::routes())
+        .merge(user_query::routes())
         .merge(fields::routes())
         .merge(history::routes())
         .merge(keys::routes());
