@@ -17,8 +17,10 @@ use std::collections::BTreeSet;
 const WINDOW: i64 = 50_000;
 /// How many users are loaded at a time.
 const BATCH: usize = 1_000;
-/// How many places of one filter are looked up in indexes.
+/// How many places of one filter are looked up in indexes, and how many entries they may have together, as a multiple of
+/// those of one.
 const MAX_LOOKUPS: usize = 100;
+const MAX_FULL_LOOKUPS: u64 = 4;
 
 /// A selection on its way through a community.
 #[derive(Debug)]
@@ -47,9 +49,9 @@ impl<'a> Selection<'a> {
         fields: &'a FieldSet,
         entries: u32,
     ) -> Result<Self> {
-        let mut lookups = MAX_LOOKUPS;
+        let mut budget = Budget { each: entries, lookups: MAX_LOOKUPS, all: MAX_FULL_LOOKUPS * u64::from(entries) };
         let access = filter.access(fields);
-        let candidates = candidates(connection, tenant, &access, entries, &mut lookups).await?;
+        let candidates = candidates(connection, tenant, &access, &mut budget).await?;
         let candidates = candidates.map(|found| found.into_iter().collect());
         let scan = Scan::new(tenant, filter, fields);
         let (place, ended, look, examined) = (None, false, 1, 0);
@@ -142,20 +144,29 @@ impl<'a> Selection<'a> {
     }
 }
 
+/// How much may be read of indexes.
+struct Budget {
+    /// Entries of one place.
+    each: u32,
+    /// Places.
+    lookups: usize,
+    /// Entries of all places.
+    all: u64,
+}
+
 /// Everybody who may match as indexes tell; none where they tell nothing, or of too many.
 async fn candidates(
     connection: &mut Connection,
     tenant: Tenant,
     access: &Access,
-    entries: u32,
-    lookups: &mut usize,
+    budget: &mut Budget,
 ) -> Result<Option<BTreeSet<UserId>>> {
     match access {
         Access::Scan => Ok(None),
         Access::Both(places) => {
             let mut all: Option<BTreeSet<UserId>> = None;
             for place in places {
-                let found = Box::pin(candidates(connection, tenant, place, entries, lookups)).await?;
+                let found = Box::pin(candidates(connection, tenant, place, budget)).await?;
                 all = match (all, found) {
                     (Some(a), Some(b)) => Some(a.intersection(&b).copied().collect()),
                     (a, b) => a.or(b),
@@ -170,17 +181,21 @@ async fn candidates(
         Access::Either(places) => {
             let mut all = BTreeSet::new();
             for place in places {
-                match Box::pin(candidates(connection, tenant, place, entries, lookups)).await? {
+                match Box::pin(candidates(connection, tenant, place, budget)).await? {
                     Some(found) => all.extend(found),
                     None => return Ok(None),
                 }
             }
-            Ok(Some(all).filter(|all| all.len() <= entries as usize))
+            Ok(Some(all).filter(|all| all.len() <= budget.each as usize))
         }
         Access::Ids(_) | Access::Emails(_) | Access::Keys(..) | Access::Range(..) => {
-            let Some(left) = lookups.checked_sub(1) else { return Ok(None) };
-            *lookups = left;
-            look_up(connection, tenant, access, entries).await
+            if budget.lookups == 0 || budget.all < u64::from(budget.each) {
+                return Ok(None);
+            }
+            let found = look_up(connection, tenant, access, budget.each).await?;
+            budget.lookups -= 1;
+            budget.all -= u64::from(budget.each).min(found.as_ref().map_or(u64::MAX, |found| found.len() as u64));
+            Ok(found)
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::harness::{Bench, Place, counts, drain, places};
 use crate::together::{additions, between_plan_and_commit, people};
 use muster_core::Code;
-use muster_core::field::{Field, Index};
+use muster_core::field::{Field, Index, Rules};
 use muster_core::job::JobKind;
 use muster_engine::{EngineError, Faults, UserQuery, Worker};
 use serde_json::json;
@@ -56,6 +56,24 @@ async fn a_field_that_is_indexed_later_finds_those_who_had_a_value_before() {
         }
         let refused = bench.index("addresses", true).await.expect_err("JSON has no order");
         assert_eq!(refused.public().code, Code::InvalidRequest);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_whose_making_broke_off_is_not_searched_and_can_be_completed() {
+    for place in places().await {
+        let bench = set_up(&place, &Faults::none()).await;
+        let field = bench.field("points").await;
+        let mut tx = bench.engine.store().begin().await.expect("the database answers");
+        let rules = Rules { index: Index::Building, ..field.rules };
+        tx.change_rules(bench.caller.tenant, field.number, &rules).await.expect("it is marked");
+        tx.commit().await.expect("it is committed");
+        bench.edit("user3@x.org", "points", "77").await;
+        assert_eq!(bench.with_points(0).await.0, 699);
+        bench.check().await;
+        assert_eq!(bench.index("points", true).await.expect("it is built").rules.index, Index::Ready);
+        assert_eq!((bench.with_points(77).await, bench.with_points(0).await.0), ((1, 1), 699));
+        bench.check().await;
     }
 }
 

@@ -31,6 +31,9 @@ const FIELDS: &[(&str, FieldType, bool)] = &[
     ("grade", FieldType::Select, false),
     ("tags", FieldType::MultiSelect, true),
     ("extra", FieldType::Json, false),
+    // Keys that a path into JSON could take for something else.
+    ("größe_1", FieldType::Text, false),
+    ("17", FieldType::Integer, false),
 ];
 
 async fn make_field(bench: &Bench, (key, kind, indexed): (&str, FieldType, bool)) {
