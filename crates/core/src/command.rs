@@ -32,7 +32,7 @@ pub struct Command {
     pub name: Option<String>,
     /// Whom it means; never empty, see [`Filter::required`].
     pub filter: Filter,
-    /// What becomes of each of them, in the order in which it was written.
+    /// What becomes of each of them, in the order in which it was written; nothing where they are deleted.
     pub edits: Vec<Edit>,
     /// The name of what each edit changes: where a file has its columns.
     pub columns: Vec<String>,
@@ -54,7 +54,15 @@ impl Command {
         }
         let kind = kind(members.get("kind"))?;
         let filter = Filter::required(members.get("where"), "/where", fields)?;
-        let (edits, columns) = edits(members.get("set"), fields)?;
+        let (edits, columns) = match kind {
+            JobKind::Delete if members.contains_key("set") => {
+                return Err(invalid("/set", "who is deleted keeps everything as it is; leave set out"));
+            }
+            JobKind::Delete => (Vec::new(), Vec::new()),
+            JobKind::Update | JobKind::Import | JobKind::Create | JobKind::Restore | JobKind::Undo => {
+                edits(members.get("set"), fields)?
+            }
+        };
         let mut read = Self { kind, name: None, filter, edits, columns, options: JobOptions::default() };
         for (name, json) in object(members.get("options"), "/options")?.into_iter().flatten() {
             read.set_option(name, json)?;
@@ -94,8 +102,12 @@ fn kind(json: Option<&Json>) -> Result<JobKind, Error> {
     match json {
         None => Ok(JobKind::Update),
         Some(Json::String(text)) => match JobKind::parse(text) {
-            Some(JobKind::Update) => Ok(JobKind::Update),
-            Some(JobKind::Import) => Err(refuse(format!("{text} makes users, and a filter names those who are there"))),
+            Some(kind @ (JobKind::Update | JobKind::Delete)) => Ok(kind),
+            Some(JobKind::Import | JobKind::Create) => {
+                Err(refuse(format!("{text} makes users, and a filter names those who are there")))
+            }
+            Some(JobKind::Restore) => Err(refuse("a filter means live users, who need not be restored".to_owned())),
+            Some(JobKind::Undo) => Err(refuse("a job is undone by POST /v1/jobs/{id}/undo".to_owned())),
             None => Err(refuse(format!("there is no kind \"{}\"", excerpt(text)))),
         },
         Some(_) => Err(refuse("kind is a text".to_owned())),
@@ -186,6 +198,8 @@ mod tests {
             (with("{\"points\":{\"op\":\"grow\",\"value\":1}}", ""), Code::InvalidOperator, "/set/points"),
             (with("{\"points\":1.5}", ""), Code::InvalidNumber, "/set/points"),
             (with("{\"points\":1}", ",\"kind\":\"import\""), Code::InvalidOption, "/kind"),
+            (with("{\"points\":1}", ",\"kind\":\"delete\""), Code::InvalidRequest, "/set"),
+            (with("{\"points\":1}", ",\"kind\":\"restore\""), Code::InvalidOption, "/kind"),
             (with("{\"points\":1}", ",\"kind\":7"), Code::InvalidOption, "/kind"),
             (with("{\"points\":1}", ",\"name\":\"x\""), Code::InvalidRequest, "/name"),
             (with("{\"points\":1}", ",\"options\":[]"), Code::InvalidRequest, "/options"),

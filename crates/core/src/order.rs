@@ -9,7 +9,8 @@ use rust_decimal::Decimal;
 /// before one that it follows.
 pub const INDEX_CHARS: usize = 64;
 
-/// The key of a value among the values of its field. None for what has no order: several options, and JSON.
+/// The key of a value among the values of its field. None for what has no order: several options,
+/// identities, and JSON.
 ///
 /// Numbers compare exactly and by value, whatever their digits; times likewise.
 pub fn order_key(value: &Value) -> Option<String> {
@@ -20,7 +21,7 @@ pub fn order_key(value: &Value) -> Option<String> {
         Value::Boolean(value) => Some(if *value { "1" } else { "0" }.to_owned()),
         Value::Date(date) => Some(date.to_string()),
         Value::Datetime(time) => Decimal::try_from_i128_with_scale(time.as_nanosecond(), 0).ok().map(number_key),
-        Value::Options(_) | Value::Json(_) => None,
+        Value::Options(_) | Value::Identities(_) | Value::Json(_) => None,
     }
 }
 

@@ -5,16 +5,21 @@
 //! step by step (`run`). Everything that survives a crash is in the store or in the staging area; nothing in here is.
 
 mod accept;
+mod apply;
 mod caller;
+mod children;
 mod chunk;
 mod chunk_reader;
 mod clock;
 mod commit;
 mod communities;
+mod deliver;
 mod engine;
 mod error;
+mod events;
 mod fault;
 mod fields;
+mod finish;
 mod frames;
 mod history;
 mod index;
@@ -22,20 +27,29 @@ mod index_build;
 mod job;
 mod jobs;
 mod keys;
+mod lookup;
+mod planner;
 mod prepare;
+mod pulse;
 mod query;
 mod results;
 mod run;
 mod selection;
+mod sign;
 mod sort;
 mod staging;
+mod target;
 mod users;
 mod verify;
+mod watch;
+mod webhooks;
 mod worker;
 
 pub use accept::{Limits, NewJob, Upload};
 pub use caller::Caller;
+pub use children::UndoRequest;
 pub use clock::Clock;
+pub use deliver::{Deliverer, DeliveryTick, ShowJob};
 pub use engine::Engine;
 pub use error::{EngineError, Result, chain};
 pub use fault::{Fault, Faults, POINTS};
@@ -45,11 +59,16 @@ pub use jobs::{JobPage, JobView};
 pub use keys::{KeyCheck, MadeKey, NewKey};
 #[cfg(feature = "testing")]
 pub use muster_store::testing;
-pub use muster_store::{ApiKey, Community, JobFilter, Store};
+pub use muster_store::{
+    ApiKey, Attempt, Community, Delivery, DeliveryFilter, JobFilter, Store, Verdict, Webhook, WebhookEdit,
+};
 pub use query::{FoundUsers, UserQuery};
 pub use results::{ErrorGroup, ResultFormat, StatusFilter};
 pub use run::Step;
 pub use staging::Staging;
+pub use target::{Targets, is_public};
 pub use users::{UserEdit, UserPage};
 pub use verify::Verified;
+pub use watch::WatchedJob;
+pub use webhooks::{DeliveryPage, MadeWebhook, WebhookRequest};
 pub use worker::{Tick, Worker};

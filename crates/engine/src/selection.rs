@@ -10,7 +10,7 @@ use muster_core::filter::Filter;
 use muster_core::filter::access::Access;
 use muster_core::id::{Tenant, UserId};
 use muster_core::user::User;
-use muster_store::{Connection, Scan, UserKey};
+use muster_store::{Among, Connection, Scan, UserKey};
 use std::collections::BTreeSet;
 
 /// How many ids one statement of a scan goes through.
@@ -211,7 +211,7 @@ async fn look_up(
         Access::Emails(emails) => {
             let key = |email: &String| UserKey { field: FieldNumber::EMAIL, key: email.clone() };
             let keys: Vec<UserKey> = emails.iter().map(key).collect();
-            connection.find_users(tenant, &keys).await?.into_iter().map(|(_, user)| user).collect()
+            connection.find_users(tenant, Among::Live, &keys).await?.into_iter().map(|(_, user)| user).collect()
         }
         Access::Keys(field, keys) => connection.find_by_index_keys(tenant, *field, keys, entries + 1).await?,
         Access::Range(field, low, high) => {

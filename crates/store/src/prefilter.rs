@@ -149,7 +149,7 @@ fn micros(column: &str, test: &Test) -> Option<Compare> {
     whole(column, test, |value| match value {
         Value::Datetime(time) => Decimal::try_from_i128_with_scale(time.as_nanosecond(), 3).ok(),
         Value::Text(_) | Value::Integer(_) | Value::Decimal(_) | Value::Boolean(_) | Value::Date(_) => None,
-        Value::Options(_) | Value::Json(_) => None,
+        Value::Options(_) | Value::Identities(_) | Value::Json(_) => None,
     })
 }
 

@@ -37,8 +37,9 @@ impl Transaction {
         adds: &BTreeSet<IndexEntry>,
         removes: &BTreeSet<IndexEntry>,
     ) -> Result<()> {
-        let sql = "DELETE FROM user_index WHERE tenant = $1 AND (field, key, user_id) IN
-                   (SELECT r.field, r.key, r.user_id FROM {rows} AS r)";
+        // Not by `IN`, for which SQLite goes through all entries of the field.
+        let sql = "DELETE FROM user_index USING {rows} AS r WHERE user_index.tenant = $1 AND
+                   user_index.field = r.field AND user_index.key = r.key AND user_index.user_id = r.user_id";
         self.execute_rows(sql, params![tenant.0], &entry_rows(removes.iter())).await?;
         let sql = "INSERT INTO user_index (tenant, field, key, user_id)
                    SELECT $1, r.field, r.key, r.user_id FROM {rows} AS r ON CONFLICT DO NOTHING";

@@ -155,6 +155,7 @@ fn as_text(value: &Value) -> Option<&str> {
         | Value::Date(_)
         | Value::Datetime(_)
         | Value::Options(_)
+        | Value::Identities(_)
         | Value::Json(_) => None,
     }
 }
@@ -216,5 +217,6 @@ fn rank(value: &Value) -> u8 {
         Value::Datetime(_) => 4,
         Value::Options(_) => 5,
         Value::Json(_) => 6,
+        Value::Identities(_) => 7,
     }
 }

@@ -73,6 +73,7 @@ impl Field {
             max_length: self.max_length,
             required: self.required,
             index: if INDEXED.contains(&self.key) { Index::Ready } else { Index::None },
+            ..Rules::default()
         }
     }
 }

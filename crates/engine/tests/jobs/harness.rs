@@ -31,9 +31,14 @@ pub async fn places() -> Vec<Place> {
 impl Place {
     /// Opens an engine, as a process that starts does.
     pub fn open(&self, faults: Faults) -> Engine {
+        self.open_at(Clock::system(), faults)
+    }
+
+    /// The same, by this clock.
+    pub fn open_at(&self, clock: Clock, faults: Faults) -> Engine {
         let store = testing::open(self.url.as_deref(), self.folder.path());
         let staging = Staging::open(self.folder.path()).expect("the folder can be written to");
-        Engine::new(store, staging, Clock::system(), faults, Limits::default())
+        Engine::new(store, staging, clock, faults, Limits::default())
     }
 
     pub async fn set_up(&self) -> Bench {
@@ -42,7 +47,12 @@ impl Place {
 
     /// A community with a field of every kind that the tests use.
     pub async fn set_up_with(&self, faults: Faults) -> Bench {
-        let engine = self.open(faults);
+        self.set_up_at(Clock::system(), faults).await
+    }
+
+    /// The same, by this clock.
+    pub async fn set_up_at(&self, clock: Clock, faults: Faults) -> Bench {
+        let engine = self.open_at(clock, faults);
         engine.store().migrate().await.expect("the schema can be made");
         let community = engine.create_community("Test").await.expect("a community can be made");
         let caller = Caller {

@@ -6,4 +6,7 @@ mod harness;
 mod indexing;
 mod model;
 mod queries;
+mod receiver;
 mod together;
+mod watch;
+mod webhooks;

@@ -11,7 +11,8 @@ cases![
 ];
 
 async fn a_schema_is_made_once(bench: Bench) {
-    assert_eq!(bench.store.migrate().await.expect("it is made").first(), Some(&"foundation"));
+    let made = bench.store.migrate().await.expect("it is made");
+    assert_eq!(made.first(), Some(&"foundation"));
     assert!(bench.store.schema_is_current().await.expect("it is read"));
     let tenant = bench.community(1).await;
     assert_eq!(bench.store.migrate().await.expect("it is there"), [""; 0]);
