@@ -28,11 +28,14 @@ pub struct Limits {
     pub upload_bytes: u64,
     /// Jobs of a community that are not over.
     pub open_jobs: u64,
+    /// Entries of an index that one look-up reads; where more would match, everybody is looked through instead. Nothing is
+    /// refused for it.
+    pub index_entries: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { upload_bytes: 5 << 30, open_jobs: 1_000 }
+        Self { upload_bytes: 5 << 30, open_jobs: 1_000, index_entries: 50_000 }
     }
 }
 

@@ -23,6 +23,8 @@ mod finish;
 mod frames;
 mod history;
 mod idempotency;
+mod index;
+mod index_build;
 mod job;
 mod jobs;
 mod keys;
@@ -30,8 +32,10 @@ mod lookup;
 mod planner;
 mod prepare;
 mod pulse;
+mod query;
 mod results;
 mod run;
+mod selection;
 mod sign;
 mod sort;
 mod staging;
@@ -60,6 +64,7 @@ pub use muster_store::testing;
 pub use muster_store::{
     ApiKey, Attempt, Community, Delivery, DeliveryFilter, JobFilter, Store, StoredAnswer, Verdict, Webhook, WebhookEdit,
 };
+pub use query::{FoundUsers, UserQuery};
 pub use results::{ErrorGroup, ResultFormat, StatusFilter};
 pub use run::Step;
 pub use staging::Staging;

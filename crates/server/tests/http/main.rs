@@ -13,6 +13,7 @@ mod keys;
 mod multipart;
 mod odd;
 mod operations;
+mod queries;
 mod results;
 mod returning_ai;
 mod uploads;

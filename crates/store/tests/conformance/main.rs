@@ -13,6 +13,7 @@ mod leases;
 mod migrate;
 mod parity;
 mod tenants;
+mod user_index;
 mod users;
 mod webhooks;
 
@@ -30,6 +31,7 @@ const CASES: &[&[&str]] = &[
     leases::CASES,
     migrate::CASES,
     tenants::CASES,
+    user_index::CASES,
     users::CASES,
     webhooks::CASES,
 ];
