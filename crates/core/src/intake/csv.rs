@@ -10,6 +10,7 @@
 //!   likely meant to be doubled, and the cell has lost it.
 
 use super::Limits;
+use super::record::Mark;
 use crate::{Code, Error};
 
 /// A record as its bytes stand, the quotes taken off.
@@ -27,6 +28,8 @@ pub(super) struct Raw {
     pub too_long: Option<usize>,
     /// The first cell that goes on after its closing quote.
     pub stray_quote: Option<usize>,
+    /// What a spreadsheet says about cells; CSV says nothing.
+    pub marks: Vec<(usize, Mark)>,
 }
 
 pub(super) struct Parser {

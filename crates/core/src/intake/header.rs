@@ -40,6 +40,16 @@ pub struct Columns {
     pub match_by: MatchBy,
 }
 
+impl Columns {
+    /// What stands for columns where the records are JSON: for each number of a field its key, which names it in messages.
+    pub fn of_records(fields: &FieldSet, options: &JobOptions) -> Self {
+        let most = fields.iter().last().map_or(FieldNumber::FIRST, |field| field.number).0;
+        let name = |number| fields.key_of(FieldNumber(number)).unwrap_or_default().to_owned();
+        let names = (0..=most).map(name).collect();
+        Self { names, roles: Vec::new(), key: 0, match_by: options.match_by.unwrap_or_default() }
+    }
+}
+
 /// What a name in a header stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Target {
@@ -189,7 +199,7 @@ fn resolve(name: &str, match_by: MatchBy, fields: &FieldSet) -> Result<Target, (
     Err((Code::UnknownColumn, unknown(name, &normal, fields)))
 }
 
-fn unknown(name: &str, normal: &str, fields: &FieldSet) -> String {
+pub(super) fn unknown(name: &str, normal: &str, fields: &FieldSet) -> String {
     let nearest = fields
         .active()
         .flat_map(|field| {

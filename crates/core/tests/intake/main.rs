@@ -1,9 +1,13 @@
 //! Intake from the outside: bytes in, records with positions out. `text` and `faults` have an example for each
-//! rule, `laws` what holds for any file.
+//! rule, `json` and `workbook` for each rule about their formats, `laws` what holds for any file; `fixtures` are files as
+//! other programs write them.
 
 mod faults;
+mod fixtures;
+mod json;
 mod laws;
 mod text;
+mod workbook;
 
 use muster_core::intake::compression::Compression;
 use muster_core::intake::records::{Defect, Record, Records};
@@ -50,8 +54,9 @@ fn read_with(reader: impl Read, source: &Source, limits: Limits) -> Outcome {
             Ok(true) => rows.push(Row {
                 number: record.number(),
                 line: record.line(),
-                len: record.len(),
-                cells: record.cells().map(str::to_owned).collect(),
+                len: record.json().map_or(record.len(), |_| 1),
+                // The text of a JSON record stands as its only cell.
+                cells: record.cells().chain(record.json()).map(str::to_owned).collect(),
                 defect: record.defect(),
             }),
             Ok(false) => return (rows, Ok(())),
