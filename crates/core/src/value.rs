@@ -190,9 +190,7 @@ impl Value {
             }
             (_, Json::String(text)) => Self::from_text(field, text, dates),
             (FieldType::Boolean, Json::Bool(value)) => Ok(Self::Boolean(*value)),
-            (kind, Json::Number(number)) if kind.is_numeric() => {
-                Self::from_text(field, &number.to_string(), dates)
-            }
+            (kind, Json::Number(number)) if kind.is_numeric() => Self::from_text(field, &number.to_string(), dates),
             (kind, json) => {
                 let code = match kind {
                     FieldType::Integer | FieldType::Decimal | FieldType::Currency => Code::InvalidNumber,

@@ -32,6 +32,18 @@ pub(super) struct Raw {
     pub marks: Vec<(usize, Mark)>,
 }
 
+impl Raw {
+    /// Makes it a record without cells.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+        self.marks.clear();
+        self.cells = 0;
+        self.too_long = None;
+        self.stray_quote = None;
+    }
+}
+
 pub(super) struct Parser {
     delimiter: u8,
     limits: Limits,
@@ -166,12 +178,8 @@ impl Parser {
     }
 
     fn begin_record(&mut self) {
-        self.record.bytes.clear();
-        self.record.ends.clear();
-        self.record.cells = 0;
+        self.record.clear();
         self.record.line = self.line;
-        self.record.too_long = None;
-        self.record.stray_quote = None;
         self.begin_cell();
         self.after_return = false;
         self.state = State::CellStart;

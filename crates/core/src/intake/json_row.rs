@@ -67,7 +67,10 @@ impl RowParser<'_> {
                 name => {
                     let what = excerpt(name);
                     let message = match self.fields.find_by_name(name) {
-                        Some(field) => format!("\"{what}\" stands beside id and email; write {{\"values\": {{\"{}\": …}}}}", field.key),
+                        Some(field) => format!(
+                            "\"{what}\" stands beside id and email; write {{\"values\": {{\"{}\": …}}}}",
+                            field.key
+                        ),
                         None => format!("a record has id, email, identities and values, and no \"{what}\""),
                     };
                     return Err(RowError { column: Some(what), ..RowError::row(Code::UnknownField, message) });
@@ -82,7 +85,10 @@ impl RowParser<'_> {
             MatchBy::Email => ("email", parts.email),
             MatchBy::Id => ("id", parts.id),
         };
-        let missing = || RowError { column: Some(name.into()), ..RowError::row(Code::MissingKey, format!("the record has no {name}, which names the user")) };
+        let missing = || RowError {
+            column: Some(name.into()),
+            ..RowError::row(Code::MissingKey, format!("the record has no {name}, which names the user"))
+        };
         let code = if name == "id" { Code::InvalidId } else { Code::InvalidEmail };
         let member = member.ok_or_else(missing)?;
         let text = match (name, member.get().as_bytes().first()) {

@@ -1,9 +1,9 @@
 //! One record of a file, and what is wrong with it before anybody looks at its values.
 
-use super::csv::Raw;
-use super::json::split::Piece;
 #[cfg(doc)]
 use super::Limits;
+use super::csv::Raw;
+use super::json::split::Piece;
 
 /// Why the row of a record fails before anybody looks at its values. Columns count from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

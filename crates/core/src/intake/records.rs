@@ -6,8 +6,8 @@
 pub use super::record::{Defect, Mark, Record};
 
 use super::csv::Parser;
-use super::json::split::{Array, Lines, malformed};
 use super::json::check_grammar;
+use super::json::split::{Array, Lines, malformed};
 use super::sniff::{Format, Source};
 use super::text::Text;
 use super::xlsx::{Scratch, Workbook};

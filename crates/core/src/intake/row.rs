@@ -63,13 +63,13 @@ impl<'a> RowParser<'a> {
 
     /// Refuses cells that a spreadsheet could not compute, where they are read.
     fn check_marks(&self, record: &Record) -> Result<(), RowError> {
-        let wrong = |(index, role): (usize, &Role)| {
-            *role != Role::Ignored && record.mark(index) == Some(Mark::Error)
-        };
+        let wrong = |(index, role): (usize, &Role)| *role != Role::Ignored && record.mark(index) == Some(Mark::Error);
         let Some(index) = self.columns.roles.iter().enumerate().position(wrong) else { return Ok(()) };
         let text = record.text(index);
         let message = match text {
-            "" => "the cell has a formula that was never computed; open the file in a spreadsheet and save it".to_owned(),
+            "" => {
+                "the cell has a formula that was never computed; open the file in a spreadsheet and save it".to_owned()
+            }
             text => format!("the cell holds the error {}", excerpt(text)),
         };
         Err(RowError::cell(Code::CellError, &self.columns.names[index], text, message))

@@ -120,7 +120,8 @@ impl Sniffer {
         Transcoder::new(encoding).push(&head[bom_bytes.into()..], !more, &mut text);
         refuse_markup(&text)?;
         // What could not be expanded may have been anything.
-        let json = if text.trim_ascii().is_empty() && fault.is_some() { None } else { detect_json(&text, self.options.hint) };
+        let json =
+            if text.trim_ascii().is_empty() && fault.is_some() { None } else { detect_json(&text, self.options.hint) };
         if let Some(format) = json {
             // Nobody writes JSON in Windows-1252: what is not UTF-8 fails its row.
             let guessed = bom_bytes == 0 && self.options.encoding.is_none();

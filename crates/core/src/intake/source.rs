@@ -153,7 +153,8 @@ impl Source {
         match refused.into_iter().find(|(_, refused, _)| *refused) {
             None => Ok(()),
             Some((name, _, why)) => {
-                let message = format!("the file is {}, which takes no {name}: {why}", self.format.as_str().to_uppercase());
+                let message =
+                    format!("the file is {}, which takes no {name}: {why}", self.format.as_str().to_uppercase());
                 Err(Error::at(format!("/{name}"), Code::InvalidOption, message))
             }
         }

@@ -110,7 +110,8 @@ fn bracket_begins_an_array_and_brace_ndjson() {
 #[test]
 fn sender_decides_only_where_the_content_could_be_both() {
     let hinted = |text: &str, hint| {
-        sniff_with(SniffOptions { hint: Some(hint), ..SniffOptions::default() }, text.as_bytes(), &[3]).map(|s| s.format)
+        sniff_with(SniffOptions { hint: Some(hint), ..SniffOptions::default() }, text.as_bytes(), &[3])
+            .map(|s| s.format)
     };
     assert_eq!(hinted("{email: 1}", Format::Ndjson).unwrap(), Format::Ndjson);
     assert_eq!(hinted("[1, 2]", Format::Json).unwrap(), Format::Json);
@@ -119,7 +120,8 @@ fn sender_decides_only_where_the_content_could_be_both() {
     assert_eq!(hinted("[{}]", Format::Csv).unwrap(), Format::Json);
     assert_eq!(code(hinted("", Format::Json)), Code::EmptyFile);
     assert_eq!(code(hinted("<html>", Format::Json)), Code::UnsupportedFormat);
-    for (name, expected) in [("a.NDJSON", Format::Ndjson), ("b.jsonl.gz", Format::Ndjson), ("c.json.zst", Format::Json)] {
+    for (name, expected) in [("a.NDJSON", Format::Ndjson), ("b.jsonl.gz", Format::Ndjson), ("c.json.zst", Format::Json)]
+    {
         assert_eq!(Format::from_file_name(name), Some(expected));
     }
     assert_eq!(Format::from_media_type("Application/JSON; charset=utf-8"), Some(Format::Json));
@@ -190,17 +192,29 @@ fn array_that_is_malformed_or_cut_off_is_a_fault_that_names_its_line() {
 #[test]
 fn line_that_is_no_json_fails_its_row_only() {
     for line in [
-        "{\"email\":\"a@b.example\"", "{email:1}", "nonsense", "{\"email\":\"a@b.example\"} {}", "[1]", "7", "null",
-        "{\"email\":\"a@b.example\",}", "\u{FEFF}{}", "{\"email\":\"\\ud800\"}", "{\"\\ud800\":1}", "\"{}\"",
+        "{\"email\":\"a@b.example\"",
+        "{email:1}",
+        "nonsense",
+        "{\"email\":\"a@b.example\"} {}",
+        "[1]",
+        "7",
+        "null",
+        "{\"email\":\"a@b.example\",}",
+        "\u{FEFF}{}",
+        "{\"email\":\"\\ud800\"}",
+        "{\"\\ud800\":1}",
+        "\"{}\"",
         "{\"email\":\"a@b.example\",\"email\":\"b@b.example\"}",
         "{\"email\":\"a@b.example\",\"values\":{\"city\":\"x\",\"city\":\"x\"}}",
         "{\"email\":\"a@b.example\",\"values\":{\"extra\":{\"a\":{\"b\":1,\"\\u0062\":2}}}}",
-        "{\"email\":\"a@b.example\",\"values\":[]}", "{\"email\":\"a@b.example\",\"values\":7}",
+        "{\"email\":\"a@b.example\",\"values\":[]}",
+        "{\"email\":\"a@b.example\",\"values\":7}",
         "{\"email\":\"a@b.example\",\"values\":{\"city\":\"\\ud800\"}}",
     ] {
         assert!(matches!(refused(line.as_bytes()), Code::InvalidJson | Code::InvalidEmail), "{line}");
     }
-    let deep = format!("{{\"email\":\"a@b.example\",\"values\":{{\"extra\":{}1{}}}}}", "[".repeat(5_000), "]".repeat(5_000));
+    let deep =
+        format!("{{\"email\":\"a@b.example\",\"values\":{{\"extra\":{}1{}}}}}", "[".repeat(5_000), "]".repeat(5_000));
     assert_eq!(refused(deep.as_bytes()), Code::InvalidJson);
     let array = format!("[{{\"email\":\"a@b.example\"}},{deep}]");
     let rows = plan_rows(array.as_bytes(), &[]);
@@ -239,11 +253,14 @@ fn record_over_the_limit_fails_and_takes_no_memory() {
 fn null_clears_an_operation_operates_and_what_is_absent_keeps() {
     assert_eq!(one("{}"), Ok(String::new()));
     assert_eq!(
-        one(r#"{"city":null,"points":{"op":"add","value":5},"rate":"0.10","subscribed":false,"tags":["new","vip"],"points":7}"#),
+        one(
+            r#"{"city":null,"points":{"op":"add","value":5},"rate":"0.10","subscribed":false,"tags":["new","vip"],"points":7}"#
+        ),
         Err((Code::InvalidJson, None))
     );
     assert_eq!(
-        one(r#"{"city":null,"points":{"op":"add","value":5},"rate":"0.10","subscribed":false,"tags":["new","vip"]}"#).unwrap(),
+        one(r#"{"city":null,"points":{"op":"add","value":5},"rate":"0.10","subscribed":false,"tags":["new","vip"]}"#)
+            .unwrap(),
         "city clear, points add 5, rate overwrite 0.1, subscribed overwrite false, tags overwrite vip;new"
     );
     assert_eq!(one(r#"{"extra":{"op":[1.10,null]}}"#).unwrap(), "extra overwrite {\"op\":[1.10,null]}");
@@ -254,7 +271,10 @@ fn null_clears_an_operation_operates_and_what_is_absent_keeps() {
 fn numbers_are_read_from_their_text() {
     assert_eq!(one(r#"{"premium_currency":0.1}"#).unwrap(), "premium_currency overwrite 0.1");
     let exact = "1234567890123456.123456789012";
-    assert_eq!(one(&format!("{{\"premium_currency\":{exact}}}")).unwrap(), format!("premium_currency overwrite {exact}"));
+    assert_eq!(
+        one(&format!("{{\"premium_currency\":{exact}}}")).unwrap(),
+        format!("premium_currency overwrite {exact}")
+    );
     assert_eq!(one(r#"{"points":9223372036854775807}"#).unwrap(), "points overwrite 9223372036854775807");
     assert_eq!(one(r#"{"points":9223372036854775808}"#), Err((Code::OutOfRange, Some("points".into()))));
     assert_eq!(one(r#"{"points":1.0}"#), Err((Code::InvalidNumber, Some("points".into()))));

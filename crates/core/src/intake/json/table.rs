@@ -48,7 +48,8 @@ impl Table {
     }
 
     fn width(&self) -> usize {
-        self.own.iter().filter(|own| **own).count() + self.keys.iter().map(|(_, op)| 1 + usize::from(*op)).sum::<usize>()
+        self.own.iter().filter(|own| **own).count()
+            + self.keys.iter().map(|(_, op)| 1 + usize::from(*op)).sum::<usize>()
     }
 
     /// The names of the columns.

@@ -68,7 +68,10 @@ impl Package {
     fn workbook_path(&mut self) -> Result<String, Error> {
         let main = self.relationships("")?.into_iter().find(|found| found.kind == "officeDocument");
         let path = main.map_or_else(|| "xl/workbook.xml".to_owned(), |found| resolve("", &found.target));
-        if self.has(&path) && path.ends_with(".xml") && !self.has("word/document.xml") && !self.has("ppt/presentation.xml")
+        if self.has(&path)
+            && path.ends_with(".xml")
+            && !self.has("word/document.xml")
+            && !self.has("ppt/presentation.xml")
         {
             return Ok(path);
         }
@@ -78,7 +81,10 @@ impl Package {
             ("ppt/presentation.xml", "a PowerPoint presentation"),
             ("content.xml", "an OpenDocument file"),
         ];
-        let what = known.iter().find(|(part, _)| self.has(part)).map_or("a ZIP archive that is no workbook", |(_, what)| *what);
+        let what = known
+            .iter()
+            .find(|(part, _)| self.has(part))
+            .map_or("a ZIP archive that is no workbook", |(_, what)| *what);
         Err(unsupported(what))
     }
 
@@ -98,11 +104,7 @@ impl Package {
     }
 
     /// Reads a whole part.
-    fn read<T>(
-        &mut self,
-        path: &str,
-        read: impl FnOnce(&str, &mut dyn Read) -> Result<T, Error>,
-    ) -> Result<T, Error> {
+    fn read<T>(&mut self, path: &str, read: impl FnOnce(&str, &mut dyn Read) -> Result<T, Error>) -> Result<T, Error> {
         let index = self.index(path)?;
         let part = self.archive.by_index(index).map_err(corrupt)?;
         let mut part = Bounded { inner: part, left: self.left, exceeded: false };

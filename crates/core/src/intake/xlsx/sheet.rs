@@ -78,9 +78,7 @@ impl Sheet {
     }
 
     fn advance(&mut self) -> Result<bool, Error> {
-        let Raw { bytes, ends, marks, cells, too_long, .. } = &mut self.raw;
-        (bytes.clear(), ends.clear(), marks.clear());
-        (*cells, *too_long) = (0, None);
+        self.raw.clear();
         while !self.ended {
             let (cell, row, raw) = (&mut self.cell, &mut self.row, &mut self.raw);
             match self.xml.next(|node| see(node, row, cell, raw))? {
@@ -169,7 +167,8 @@ fn see(node: Node<'_>, row: &mut u64, cell: &mut Cell, raw: &mut Raw) -> Result<
 impl Book {
     /// What the cell says, and what there is to know about it.
     fn text<'a>(&'a self, cell: &'a Cell) -> Result<(Cow<'a, str>, Option<Mark>), Error> {
-        if cell.has_formula && !cell.has_value {
+        // An empty text is a result, an empty number is none.
+        if cell.has_formula && (!cell.has_value || (cell.text.is_empty() && cell.kind != "str")) {
             return Ok((Cow::Borrowed(""), Some(Mark::Error)));
         }
         let text = cell.text.as_str();

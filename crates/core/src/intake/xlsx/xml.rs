@@ -43,7 +43,8 @@ impl<R: Read> Xml<R> {
         loop {
             self.buffer.clear();
             let part = &self.part;
-            let event = self.reader.read_event_into(&mut self.buffer).map_err(|_| corrupt(format!("{part} is not XML")))?;
+            let event =
+                self.reader.read_event_into(&mut self.buffer).map_err(|_| corrupt(format!("{part} is not XML")))?;
             match event {
                 Event::Start(start) => {
                     self.depth += 1;
@@ -59,7 +60,8 @@ impl<R: Read> Xml<R> {
                 Event::Text(text) => return see(Node::Text(&text.xml10_content())),
                 Event::CData(text) => return see(Node::Text(&text.xml10_content())),
                 Event::GeneralRef(reference) => {
-                    let character = reference.resolve_char_ref().map_err(|_| corrupt(format!("{part} has no character")))?;
+                    let character =
+                        reference.resolve_char_ref().map_err(|_| corrupt(format!("{part} has no character")))?;
                     if let Some(character) = character {
                         return see(Node::Text(character.encode_utf8(&mut [0; 4])));
                     }
