@@ -17,6 +17,7 @@ mod fault;
 mod fields;
 mod frames;
 mod history;
+mod input;
 mod job;
 mod jobs;
 mod keys;

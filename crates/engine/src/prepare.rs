@@ -6,6 +6,7 @@
 
 use crate::error::{EngineError, Result};
 use crate::frames;
+use crate::input::open_records;
 use crate::job::{Job, object, reference};
 use crate::run::Pulse;
 use crate::sort::{BUFFER_BYTES, Sorter};
@@ -15,10 +16,10 @@ use muster_core::email::email_key;
 use muster_core::error::RowError;
 use muster_core::field::{FieldNumber, FieldSet};
 use muster_core::id::UserId;
-use muster_core::intake::header::{Columns, map_header};
-use muster_core::intake::records::{Record, Records};
+use muster_core::intake::ReadError;
+use muster_core::intake::header::Columns;
+use muster_core::intake::records::Record;
 use muster_core::intake::row::RowParser;
-use muster_core::intake::{Limits, ReadError};
 use muster_core::job::{Counts, JobKind, OnDuplicate};
 use muster_core::outcome::{Outcome, Reason, Status};
 use muster_core::plan::{Key, Row, not_found};
@@ -62,7 +63,7 @@ pub(crate) async fn prepare(
     fields: &FieldSet,
     pulse: &Pulse,
 ) -> Result<Option<Preparation>> {
-    let columns = map_header(&job.source.file.header, fields, &job.options)?;
+    let columns = job.source.file.columns(fields, &job.options)?;
     let mut batches = read(staging, job, columns, fields.clone());
     let mut sorter = Sorter::new(staging, BUFFER_BYTES);
     let mut outcomes = staging.create()?;
@@ -126,7 +127,7 @@ fn parse(
     mut send: impl FnMut(Batch) -> bool,
 ) -> Result<()> {
     let parser = RowParser::new(columns, fields, &job.options);
-    let mut records = Records::new(staging.read(&job.staged, 0)?, &job.source.file, Limits::default());
+    let mut records = open_records(staging, &job.staged, &job.source.file)?;
     let mut record = Record::new();
     loop {
         let mut batch =

@@ -7,12 +7,14 @@ use crate::caller::Caller;
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
 use crate::frames;
+use crate::input::open_records;
 use crate::job::{Job, object, reference};
 use crate::sort::{BUFFER_BYTES, Sorted, Sorter};
 use muster_core::Code;
 use muster_core::id::JobId;
 use muster_core::intake::header::RESULT_COLUMNS;
-use muster_core::intake::records::{Record, Records};
+use muster_core::intake::json::{table::Table, with_members};
+use muster_core::intake::records::Record;
 use muster_core::intake::{Limits, ReadError};
 use muster_core::outcome::{Outcome, Status};
 use muster_core::scope::Scope;
@@ -176,11 +178,12 @@ impl Engine {
         caller.require(Scope::JobsRead)?;
         caller.require(Scope::UsersRead)?;
         let (job, outcomes) = self.outcomes(self.find_job(caller, id).await?).await?;
+        let table = tokio::task::block_in_place(|| tabulate(self, &job, format))?;
         let (sender, receiver) = mpsc::channel(4);
         let (engine, of) = (self.clone(), job.clone());
         tokio::task::spawn_blocking(move || {
             let mut blocks = Blocks { sender: &sender, block: Vec::with_capacity(BLOCK_BYTES) };
-            let written = write_results(&engine, &of, outcomes, filter, format, &mut blocks);
+            let written = write_results(&engine, &of, outcomes, filter, (format, table), &mut blocks);
             if let Err(error) = written.and_then(|()| Ok(blocks.flush()?))
                 && !matches!(&error, EngineError::Staging(error) if error.kind() == ErrorKind::BrokenPipe)
             {
@@ -233,14 +236,14 @@ fn write_results(
     job: &Job,
     mut outcomes: Outcomes,
     filter: StatusFilter,
-    format: ResultFormat,
+    (format, table): (ResultFormat, Option<Table>),
     out: &mut impl Write,
 ) -> Result<()> {
-    let input = engine.staging().read(&job.staged, 0)?;
-    let mut records = Records::new(input, &job.source.file, Limits::default());
+    let mut records = open_records(engine.staging(), &job.staged, &job.source.file)?;
     let mut record = Record::new();
     let mut next = outcomes.next()?;
-    let mut writer = RowWriter::new(format, &job.source.file.header, out)?;
+    let header = table.as_ref().map_or_else(|| job.source.file.header.clone(), Table::header);
+    let mut writer = RowWriter::new(format, &header, table, out)?;
     while record.number() < job.counts.received {
         match records.read(&mut record) {
             Ok(true) => {}
@@ -259,11 +262,30 @@ fn write_results(
     writer.finish()
 }
 
+/// The columns of a job's records, where they are JSON and wanted as CSV. Refuses with `too_many_columns`.
+fn tabulate(engine: &Engine, job: &Job, format: ResultFormat) -> Result<Option<Table>> {
+    if format != ResultFormat::Csv || !job.source.file.format.is_json() {
+        return Ok(None);
+    }
+    let mut records = open_records(engine.staging(), &job.staged, &job.source.file)?;
+    let (mut record, mut table, most) = (Record::new(), Table::default(), Limits::default().columns);
+    while record.number() < job.counts.received {
+        match records.read(&mut record) {
+            Ok(true) => record.json().map_or(Ok(()), |text| table.add(text, most))?,
+            Ok(false) | Err(ReadError::Fault(_)) => break,
+            Err(ReadError::Io(error)) => return Err(error.into()),
+        }
+    }
+    Ok(Some(table))
+}
+
 /// Writes result rows in one of the formats.
 struct RowWriter<'a, W: Write> {
     /// The indexes of the original columns that are shown: all but those of earlier results.
     shown: Vec<usize>,
     header: &'a [String],
+    /// The columns of JSON records.
+    table: Option<Table>,
     out: Out<W>,
 }
 
@@ -273,7 +295,7 @@ enum Out<W: Write> {
 }
 
 impl<'a, W: Write> RowWriter<'a, W> {
-    fn new(format: ResultFormat, header: &'a [String], out: W) -> Result<Self> {
+    fn new(format: ResultFormat, header: &'a [String], table: Option<Table>, out: W) -> Result<Self> {
         let shown: Vec<usize> = (0..header.len()).filter(|i| !RESULT_COLUMNS.contains(&header[*i].trim())).collect();
         let out = match format {
             ResultFormat::Ndjson => Out::Ndjson(out),
@@ -284,7 +306,7 @@ impl<'a, W: Write> RowWriter<'a, W> {
                 Out::Csv(Box::new(writer))
             }
         };
-        Ok(Self { shown, header, out })
+        Ok(Self { shown, header, table, out })
     }
 
     fn write(&mut self, record: &Record, outcome: Option<&Outcome>) -> Result<()> {
@@ -300,7 +322,9 @@ impl<'a, W: Write> RowWriter<'a, W> {
         ];
         match &mut self.out {
             Out::Csv(writer) => {
-                let cells = self.shown.iter().map(|i| record.text(*i));
+                let table = self.table.as_ref().zip(record.json()).map(|(table, text)| table.cells(text));
+                let cell = |i: &usize| table.as_ref().map_or_else(|| record.text(*i), |cells| &cells[*i]);
+                let cells = self.shown.iter().map(cell);
                 writer.write_record(cells.chain(ours.iter().map(String::as_str))).map_err(csv_error)
             }
             Out::Ndjson(out) => {
@@ -317,7 +341,10 @@ impl<'a, W: Write> RowWriter<'a, W> {
                     };
                     object.insert((*name).to_owned(), value);
                 }
-                let mut line = Json::Object(object).to_string();
+                let mut line = match record.json() {
+                    Some(text) => with_members(text, &object),
+                    None => Json::Object(object).to_string(),
+                };
                 line.push('\n');
                 Ok(out.write_all(line.as_bytes())?)
             }

@@ -13,7 +13,7 @@ use crate::job::{Job, folder, needed, reference};
 use crate::prepare::{hex, prepare};
 use crate::results;
 use muster_core::field::FieldSet;
-use muster_core::intake::header::{Columns, map_header};
+use muster_core::intake::header::Columns;
 use muster_core::job::{JobState, Overdraft};
 use muster_core::plan::Rules;
 use muster_core::{Code, Error};
@@ -310,7 +310,7 @@ impl Run {
     async fn begin_applying(&self, prepared: &Prepared) -> Result<Applying> {
         self.check(prepared)?;
         let fields = self.engine.fields(self.job.tenant).await?;
-        let columns = map_header(&self.job.source.file.header, &fields, &self.job.options)?;
+        let columns = self.job.source.file.columns(&fields, &self.job.options)?;
         Ok(Applying { columns, chunk_rows: 1_000, ahead: None })
     }
 

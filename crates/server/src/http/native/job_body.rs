@@ -65,20 +65,23 @@ pub struct SourceBody {
     size_bytes: u64,
     /// Its SHA-256, in hex.
     sha256: String,
-    /// What kind of file it is.
+    /// What kind of file it is: `csv`, `ndjson`, `json` or `xlsx`.
     #[schema(value_type = String, example = "csv")]
     format: Format,
     /// Its encoding.
     #[schema(value_type = String, example = "utf-8")]
     encoding: Encoding,
-    /// The character between cells.
-    #[schema(value_type = String, example = ",")]
-    delimiter: char,
+    /// The character between cells; only CSV has one.
+    #[schema(value_type = Option<String>, example = ",")]
+    delimiter: Option<char>,
     /// `gzip` or `zstd`, if it is compressed.
     #[schema(value_type = Option<String>)]
     compression: Option<Compression>,
-    /// The columns as the file writes them.
+    /// The columns as the file writes them; JSON has none.
     header: Vec<String>,
+    /// The sheet of a workbook that is read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sheet: Option<String>,
 }
 
 /// How many rows ended how.
@@ -161,6 +164,7 @@ impl From<Input> for SourceBody {
             delimiter: input.file.delimiter,
             compression: input.file.compression,
             header: input.file.header,
+            sheet: input.file.sheet,
         }
     }
 }
