@@ -293,7 +293,7 @@ async fn bomb_is_refused_before_anything_is_written() {
         let plain = [b"{\"email\":\"a@example.com\"}".as_slice(), &vec![b'\n'; 110 << 20]].concat();
         for compression in ["gzip", "zstd"] {
             let bomb = compress(Some(compression), plain.clone());
-            assert!(bomb.len() < 500 << 10);
+            assert!(plain.len() / bomb.len() > 200);
             assert_eq!(refusal(app, "?kind=import", bomb).await.1, "archive_too_large");
         }
         let row = [(); 6].map(|()| "x".repeat(30_000));
