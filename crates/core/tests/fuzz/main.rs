@@ -32,6 +32,7 @@ const ROUND: u32 = 100;
 
 /// Tries the files of a target's corpus as they are, then changed by pieces of each other and of these words, until the time
 /// is up.
+#[expect(clippy::disallowed_methods, reason = "how long it runs is measured, nothing depends on it")]
 fn fuzz(target: &str, words: &[&[u8]], law: impl Fn(&Case) -> Verdict) {
     let corpus = corpus(target);
     for file in &corpus {
