@@ -36,6 +36,10 @@ impl RowParser<'_> {
         }
         let parts = self.parts(parse_object(text).map_err(flawed)?)?;
         let values = parts.values.map(|values| members("values", values)).transpose()?.unwrap_or_default();
+        if let Some(identities) = parts.identities.filter(|identities| !matches!(identities.get(), "null" | "[]")) {
+            let message = "identities cannot be written yet";
+            return Err(RowError::cell(Code::UnknownField, "identities", identities.get(), message));
+        }
         let key = self.json_key(&parts)?;
         let mut edits = Vec::with_capacity(values.len() + 1);
         if self.columns.match_by != MatchBy::Email
