@@ -137,7 +137,7 @@ impl Source {
         self.check_options(options)?;
         match self.format {
             Format::Csv | Format::Xlsx => map_header(&self.header, fields, options),
-            Format::Ndjson | Format::Json => Ok(Columns::of_records(fields, options)),
+            Format::Ndjson | Format::Json => Columns::of_records(fields, options),
         }
     }
 

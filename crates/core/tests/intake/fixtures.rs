@@ -4,7 +4,7 @@ use super::json::{fields, plan_rows, short};
 use super::*;
 use muster_core::intake::encoding::Encoding;
 use muster_core::intake::sniff::Format;
-use muster_core::plan::Key;
+use muster_core::key::Key;
 
 fn fixture(name: &str) -> Vec<u8> {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);

@@ -23,6 +23,7 @@ pub(super) fn fields() -> FieldSet {
         ("last_seen", "Last seen", FieldType::Datetime),
         ("tags", "Tags", FieldType::MultiSelect),
         ("extra", "Extra", FieldType::Json),
+        ("member", "Member", FieldType::Text),
     ];
     let field = |(i, (key, name, kind)): (usize, &(&str, &str, FieldType))| Field {
         number: FieldNumber(FieldNumber::FIRST.0 + i as u16),
@@ -35,6 +36,7 @@ pub(super) fn fields() -> FieldSet {
                 let options = ["vip", "new"].map(|key| SelectOption { key: key.into(), name: key.to_uppercase() });
                 Rules { options: options.into(), ..Rules::default() }
             }
+            "member" => Rules { unique: true, ..Rules::default() },
             key => built_in_rules(key),
         },
         built_in: i < BUILT_IN.len(),
@@ -328,6 +330,52 @@ fn id_names_the_user_where_asked_for_and_email_is_then_a_value() {
     assert_eq!(found[..2], [Ok("email overwrite A@b.example".to_owned()), Ok("email clear".to_owned())]);
     let codes = [Code::InvalidId, Code::InvalidId, Code::InvalidId, Code::InvalidEmail, Code::MissingKey];
     assert_eq!(found[2..], codes.map(Err));
+}
+
+#[test]
+fn identities_are_given_to_the_user_or_name_it() {
+    let all = br#"{"email":"a@b.example","identities":[{"source":"crm","source_id":7},{"source":"erp","source_id":" x ","language":"en"}]}"#;
+    let rows = plan_rows(all, &[]);
+    assert_eq!(short(rows[0].as_ref().unwrap()), "identities add crm:7;erp:x:en");
+    let null =
+        plan_rows(br#"[{"email":"a@b.example","identities":null},{"email":"a@b.example","identities":[]}]"#, &[]);
+    assert_eq!(null.iter().map(|row| short(row.as_ref().unwrap())).collect::<Vec<_>>(), ["identities clear", ""]);
+
+    let external = [("match_by", "external")];
+    let one = br#"{"email":"a@b.example","identities":[{"source":"crm","source_id":"7","language":null}]}"#;
+    let row = plan_rows(one, &external).pop().unwrap().unwrap();
+    assert_eq!(
+        (row.key.describe(&fields()).as_str(), short(&row).as_str()),
+        ("the identity \"crm:7\"", "email overwrite a@b.example")
+    );
+    assert_eq!(plan_rows(all, &external)[0].as_ref().unwrap_err().code, Code::InvalidIdentity);
+    for missing in ["{}", r#"{"identities":null}"#, r#"{"identities":[]}"#] {
+        assert_eq!(plan_rows(missing.as_bytes(), &external)[0].as_ref().unwrap_err().code, Code::MissingKey);
+    }
+    for wrong in [
+        r#"7"#,
+        r#"{}"#,
+        r#"[7]"#,
+        r#"[{"source":"crm"}]"#,
+        r#"[{"source":7,"source_id":7}]"#,
+        r#"[{"source":"","source_id":"7"}]"#,
+        r#"[{"source":"crm","source_id":"7","extra":1}]"#,
+        r#"[{"source":"crm","source_id":"a\u0000"}]"#,
+    ] {
+        let record = format!("{{\"email\":\"a@b.example\",\"identities\":{wrong}}}");
+        assert_eq!(refused(record.as_bytes()), Code::InvalidIdentity, "{wrong}");
+    }
+}
+
+#[test]
+fn unique_field_names_the_user_and_is_no_change() {
+    let file = br#"[{"email":"a@b.example","values":{"member":"M-1","points":5}},{"values":{"member":null}},{"values":{"points":1}},{"values":{"member":7}}]"#;
+    let rows = plan_rows(file, &[("match_by", "member")]);
+    let row = rows[0].as_ref().unwrap();
+    assert_eq!(short(row), "email overwrite a@b.example, points overwrite 5");
+    assert_eq!(row.key.describe(&fields()), "the Member \"M-1\"");
+    let codes: Vec<Code> = rows[1..].iter().map(|row| row.as_ref().unwrap_err().code).collect();
+    assert_eq!(codes, [Code::MissingKey, Code::MissingKey, Code::InvalidText]);
 }
 
 // Results

@@ -14,7 +14,7 @@ use futures_util::{TryStreamExt, stream};
 use muster_core::id::JobId;
 use muster_core::intake::compression::Compression;
 use muster_core::intake::encoding::Encoding;
-use muster_core::intake::sniff::{Format, Source};
+use muster_core::intake::sniff::Format as FileFormat;
 use muster_engine::{EngineError, ErrorGroup, Job, ResultFormat, StatusFilter, chain};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::Receiver;
@@ -43,7 +43,7 @@ struct GetResults {
     /// `csv` (default) or `ndjson`.
     #[serde(default)]
     #[param(schema_with = words::result_format, required = false)]
-    format: Shape,
+    format: Format,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -67,7 +67,7 @@ impl TryFrom<String> for Rows {
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Shape {
+enum Format {
     #[default]
     Csv,
     Ndjson,
@@ -94,8 +94,8 @@ async fn get_results(
     Params(get): Params<GetResults>,
 ) -> Result<impl IntoResponse, Failure> {
     let (format, content_type, extension) = match get.format {
-        Shape::Csv => (ResultFormat::Csv, "text/csv; charset=utf-8", "csv"),
-        Shape::Ndjson => (ResultFormat::Ndjson, "application/x-ndjson", "ndjson"),
+        Format::Csv => (ResultFormat::Csv, "text/csv; charset=utf-8", "csv"),
+        Format::Ndjson => (ResultFormat::Ndjson, "application/x-ndjson", "ndjson"),
     };
     let (job, blocks) = app.engine.job_results(&caller, id, get.status.0, format).await?;
     let disposition = attachment(&format!("{}-results.{extension}", job.id));
@@ -193,23 +193,22 @@ async fn get_file(
 }
 
 fn content_type(job: &Job) -> String {
-    match job.source.file.compression {
-        None => {
-            let Source { format, encoding, .. } = &job.source.file;
-            match (format, encoding) {
-                (Format::Xlsx, _) | (Format::Json | Format::Ndjson, Encoding::Utf8) => format.media_type().to_owned(),
-                (Format::Csv | Format::Json | Format::Ndjson, _) => {
-                    format!("{}; charset={encoding}", format.media_type())
-                }
+    let Some(file) = &job.source.file else { return "application/octet-stream".to_owned() };
+    match file.compression {
+        None => match (file.format, file.encoding) {
+            (FileFormat::Xlsx, _) | (FileFormat::Json | FileFormat::Ndjson, Encoding::Utf8) => {
+                file.format.media_type().to_owned()
             }
-        }
+            (format, encoding) => format!("{}; charset={encoding}", format.media_type()),
+        },
         Some(Compression::Gzip) => "application/gzip".to_owned(),
         Some(Compression::Zstd) => "application/zstd".to_owned(),
     }
 }
 
 fn file_name(job: &Job) -> String {
-    let made = || format!("{}.{}", job.id, job.source.file.format);
+    let format = job.source.file.as_ref().map_or(FileFormat::Csv, |file| file.format);
+    let made = || format!("{}.{format}", job.id);
     job.source.file_name.clone().unwrap_or_else(made)
 }
 
