@@ -28,6 +28,7 @@ mod lookup;
 mod planner;
 mod prepare;
 mod pulse;
+mod result_rows;
 mod results;
 mod run;
 mod sort;

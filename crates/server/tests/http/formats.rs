@@ -135,6 +135,13 @@ async fn results(app: &App, id: &str, query: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
 }
 
+/// Whether every chain of changes holds.
+async fn verify(app: &App) {
+    let found = app.engine.verify().await.expect("the store can be read");
+    assert_eq!(found.breaks, Vec::<String>::new());
+    assert!(found.change_sets > 0);
+}
+
 async fn make_fields(app: &App) {
     for (name, kind) in [("Points", "integer"), ("Subscribed", "boolean")] {
         app.make_field(name, kind).await;
@@ -174,6 +181,7 @@ async fn same_rows_have_the_same_outcomes_in_every_format_and_compression() {
                 assert!(app.user(&format!("eve{tag}@example.com")).await.is_null());
             }
         }
+        verify(app).await;
     })
     .await;
 }
@@ -206,6 +214,37 @@ async fn failed_rows_of_every_format_can_be_mended_and_sent_back_in_every_form_o
                 assert_eq!(app.user(&format!("eve{format}@example.com")).await["values"]["points"], 4);
             }
         }
+        verify(app).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_every_format_can_be_planned_applied_undone_and_retried() {
+    on_every_database(async |app| {
+        make_fields(app).await;
+        for format in FORMATS {
+            let planned = run(app, "?kind=import&dry_run=true", file(format, format)).await;
+            assert_eq!(planned["state"], "planned", "{planned}");
+            let rows = results(app, id_of(&planned), "").await;
+            assert_eq!(rows[1]["_changes"]["points"], json!({"old": null, "new": 7}), "{rows:?}");
+            let child = async |parent: &Value, what: &str| {
+                let (status, job) = json_of(app.post(&format!("/v1/jobs/{}/{what}", id_of(parent)))).await;
+                assert_eq!(status, 202, "{job}");
+                app.ended(id_of(&job)).await
+            };
+            let applied = child(&planned, "apply").await;
+            assert_eq!(applied["counts"]["failed"], 2, "{applied}");
+            let bob = format!("bob{format}@example.com");
+            assert_eq!(app.user(&bob).await["values"], json!({"points": 7}));
+            let retried = child(&applied, "retry").await;
+            let rows = results(app, id_of(&retried), "").await;
+            let found: Vec<_> = rows.iter().map(|row| (row["_record"].as_u64(), row["_code"].as_str())).collect();
+            assert_eq!(found, [(Some(3), Some("invalid_number")), (Some(4), Some("missing_key"))]);
+            child(&applied, "undo").await;
+            assert!(app.user(&bob).await.is_null());
+        }
+        verify(app).await;
     })
     .await;
 }
