@@ -2,6 +2,14 @@
 
 mod apply;
 mod crash;
+mod fuses;
 mod harness;
+mod kinds;
 mod model;
+mod planned;
+mod receiver;
+mod retry;
 mod together;
+mod undo;
+mod watch;
+mod webhooks;

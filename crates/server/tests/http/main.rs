@@ -6,6 +6,7 @@ mod errors;
 mod fields;
 mod formats;
 mod history;
+mod job_events;
 mod jobs;
 mod keys;
 mod multipart;
@@ -15,5 +16,6 @@ mod results;
 mod returning_ai;
 mod uploads;
 mod users;
+mod webhooks;
 
 use app::{App, on_every_database};

@@ -13,6 +13,7 @@ mod migrate;
 mod parity;
 mod tenants;
 mod users;
+mod webhooks;
 
 use harness::RAN;
 
@@ -28,6 +29,7 @@ const CASES: &[&[&str]] = &[
     migrate::CASES,
     tenants::CASES,
     users::CASES,
+    webhooks::CASES,
 ];
 
 /// Tests run in the order of their names, and this one waits for those that run beside it.
