@@ -136,7 +136,7 @@ impl Engine {
                 continue;
             }
             let user = tx.get_user(caller.tenant, id, fields).await?.unwrap_or(held);
-            tx.commit().await?;
+            caller.commit(tx).await?;
             return Ok(user);
         }
     }

@@ -6,6 +6,8 @@ mod errors;
 mod fields;
 mod formats;
 mod history;
+mod idempotency;
+mod idempotency_of_operations;
 mod job_events;
 mod jobs;
 mod keys;
