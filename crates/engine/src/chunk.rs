@@ -12,8 +12,8 @@ use muster_core::outcome::{Outcome, Reason, Status};
 use muster_core::plan::{EditPatch, Key, Plan, Row, Rules, plan};
 use muster_core::user::{Change, User, changes_to_stored};
 use muster_core::value::Value;
-use muster_store::{Connection, NewChangeSet, Reserved, Transaction, UserKey, UserRow};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use muster_store::{Connection, NewChangeSet, Reserved, Touched, Transaction, UserKey, UserRow};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Rows to be applied together.
 #[derive(Clone, Debug)]
@@ -39,8 +39,8 @@ pub(crate) struct PlannedChunk {
     pub created: Vec<UserRow>,
     pub updated: Vec<UserRow>,
     pub sets: Vec<NewChangeSet>,
-    /// The fields that the change sets touch.
-    pub touched: BTreeSet<FieldNumber>,
+    /// Which of the change sets touch which fields.
+    pub touched: Touched,
     /// Keys that users hold afterwards and did not before, in the order in which the database keeps them.
     pub claims: BTreeMap<UserKey, UserId>,
     /// Keys that users held before and do not afterwards.
@@ -286,7 +286,7 @@ impl Planner {
             }
         }
         user.apply(changes, self.now);
-        self.planned.touched.extend(changes.iter().map(|change| change.field));
+        self.planned.touched.add(changes);
         let data = changes_to_stored(changes, rules.fields);
         self.planned.sets.push(NewChangeSet { user: user.id, version: user.version, line: row.line, data });
         Ok(user.id)

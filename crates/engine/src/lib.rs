@@ -35,7 +35,7 @@ pub use clock::Clock;
 pub use engine::Engine;
 pub use error::{EngineError, Result, chain};
 pub use fault::{Fault, Faults, POINTS};
-pub use history::{HistoryEntry, HistoryPage, HistoryQuery};
+pub use history::{HistoryEntry, HistoryPage, HistoryQuery, MadeChange, NewChange};
 pub use job::{Input, Job};
 pub use jobs::{JobPage, JobView};
 pub use keys::{KeyCheck, MadeKey, NewKey};

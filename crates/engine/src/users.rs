@@ -7,18 +7,22 @@ use crate::commit;
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
 use crate::prepare::{PreparedRow, email_user_key};
+use jiff::Timestamp;
 use muster_core::email::parse_email;
 use muster_core::error::{Fault, RowError, excerpt};
-use muster_core::field::{FieldNumber, FieldSet};
+use muster_core::field::{Field, FieldNumber, FieldSet};
 use muster_core::id::UserId;
 use muster_core::job::{JobKind, Overdraft};
 use muster_core::plan::{Edit, Key, Row, Rules};
 use muster_core::scope::Scope;
 use muster_core::user::{Change, Operator, User, changes_to_stored};
-use muster_core::value::Value;
+use muster_core::value::{Value, patch_from_json};
 use muster_core::{Code, Error, Patch};
-use muster_store::{NewChangeSet, NewCommit, UserRow};
+use muster_store::{HistoryFilter, NewChangeSet, NewCommit, Place, UserRow};
 use serde_json::Value as Json;
+
+/// How many change sets are read at a time to find how a user was.
+const TAKEN_BACK: u32 = 500;
 
 /// What somebody wants to change about a user.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +33,12 @@ pub struct UserEdit {
     pub values: Vec<(String, Json)>,
     /// The version that the user must have.
     pub if_version: Option<i64>,
+}
+
+/// A user after an edit, and whether anything changed.
+pub(crate) struct Edited {
+    pub user: User,
+    pub changed: bool,
 }
 
 /// Users in order of id, and the fields by which their values are read.
@@ -50,6 +60,34 @@ impl Engine {
         let user = self.store().read().await?.get_user(caller.tenant, id, &fields).await?;
         let user = user.filter(|user| !user.deleted).ok_or_else(|| EngineError::not_found("user"))?;
         Ok((user, fields))
+    }
+
+    /// A user as it was at a time: as the last of its versions that was made until then had left it. One who was not there
+    /// yet, or was deleted then, is not found.
+    pub async fn get_user_at(&self, caller: &Caller, id: UserId, at: Timestamp) -> Result<(User, FieldSet)> {
+        caller.require(Scope::UsersRead)?;
+        let fields = self.fields(caller.tenant).await?;
+        let mut connection = self.store().read().await?;
+        let found = connection.get_user(caller.tenant, id, &fields).await?;
+        let mut user = found.ok_or_else(|| EngineError::not_found("user"))?;
+        while user.version > 0 {
+            // Order is by version: clocks of several processes disagree.
+            let before = Some(Place::Version(user.version + 1));
+            let newest = HistoryFilter { user: Some(id), before, ..HistoryFilter::default() };
+            let sets = connection.list_changes(caller.tenant, &newest, TAKEN_BACK, &fields).await?;
+            if sets.is_empty() {
+                break;
+            }
+            for set in sets {
+                if set.commit.at <= at {
+                    user.updated_at = set.commit.at;
+                    let live = Some(user).filter(|user| !user.deleted);
+                    return live.map(|user| (user, fields)).ok_or_else(|| EngineError::not_found("user"));
+                }
+                user.take_back(&set.changes);
+            }
+        }
+        Err(EngineError::not_found("user"))
     }
 
     /// Live users, all of them or the one of an email.
@@ -82,28 +120,41 @@ impl Engine {
     pub async fn edit_user(&self, caller: &Caller, id: UserId, edit: &UserEdit) -> Result<(User, FieldSet)> {
         caller.require(Scope::UsersWrite)?;
         let fields = self.fields(caller.tenant).await?;
-        let (edits, columns) = edits(edit, &fields)?;
+        let edited = self.write_edits(caller, id, edits(edit, &fields)?, edit.if_version, &fields).await?;
+        Ok((edited.user, fields))
+    }
+
+    /// Plans and writes what a request changes about a live user.
+    pub(crate) async fn write_edits(
+        &self,
+        caller: &Caller,
+        id: UserId,
+        Edits { edits, columns, pointers }: Edits,
+        if_version: Option<i64>,
+        fields: &FieldSet,
+    ) -> Result<Edited> {
         let row = Row { record: 1, line: 0, key: Key::Id(id), edits };
         let chunk = Chunk { from: 0, to: 0, rows: vec![PreparedRow { user: Some(id), row }] };
-        let rules = Rules { kind: JobKind::Update, overdraft: Overdraft::Reject, fields: &fields, columns: &columns };
+        let rules = Rules { kind: JobKind::Update, overdraft: Overdraft::Reject, fields, columns: &columns };
         loop {
             let (mut tx, reserved) = self.store().begin_commit(caller.tenant, 0).await?;
             let now = self.clock().now();
-            let held = tx.lock_users(caller.tenant, &[id], &fields).await?.pop().map(|loaded| loaded.user);
+            let held = tx.lock_users(caller.tenant, &[id], fields).await?.pop().map(|loaded| loaded.user);
             let held = held.filter(|user| !user.deleted).ok_or_else(|| EngineError::not_found("user"))?;
-            check_version(&held, edit.if_version)?;
+            check_version(&held, if_version)?;
             let planned = plan_chunk(&chunk, caller.tenant, &rules, now, Source::Locked(&mut tx)).await?;
             if let Some(reason) = planned.outcomes.iter().find_map(|outcome| outcome.reason.as_ref()) {
-                return Err(refused(&reason.error, &fields).into());
+                return Err(refused(&reason.error, &columns, &pointers).into());
             }
             let commit = NewCommit { id: reserved.commit, at: now, job: None, actor: &caller.actor };
             if !commit::write(&mut tx, caller.tenant, planned, &commit).await? {
                 // Somebody took the email in this moment; the next plan sees them.
                 continue;
             }
-            let user = tx.get_user(caller.tenant, id, &fields).await?.unwrap_or(held);
+            let version = held.version;
+            let user = tx.get_user(caller.tenant, id, fields).await?.unwrap_or(held);
             tx.commit().await?;
-            return Ok((user, fields));
+            return Ok(Edited { changed: user.version > version, user });
         }
     }
 
@@ -124,7 +175,7 @@ impl Engine {
         planned.releases.extend(user.email.as_deref().map(|email| (email_user_key(email), id)));
         let data = changes_to_stored(&changes, &fields);
         planned.sets.push(NewChangeSet { user: id, version: user.version, line: 0, data });
-        planned.touched.insert(FieldNumber::DELETED);
+        planned.touched.add(&changes);
         planned.updated.push(UserRow::new(&user, version, &fields));
         let commit = NewCommit { id: reserved.commit, at: now, job: None, actor: &caller.actor };
         commit::write(&mut tx, caller.tenant, planned, &commit).await?;
@@ -142,39 +193,65 @@ fn check_version(user: &User, wanted: Option<i64>) -> Result<()> {
     }
 }
 
-/// The edits of a request, and the names of what they edit.
-fn edits(edit: &UserEdit, fields: &FieldSet) -> Result<(Vec<Edit>, Vec<String>), Error> {
-    let mut columns = vec!["email".to_owned()];
-    let email = match &edit.email {
-        Patch::Keep => Patch::Keep,
-        Patch::Clear => Patch::Clear,
-        Patch::Set(text) => {
-            let email = parse_email(text).ok_or_else(|| {
-                Error::at("/email", Code::InvalidEmail, format!("\"{}\" is not an email address", excerpt(text)))
-            })?;
-            Patch::Set((Operator::Overwrite, Value::Text(email.to_owned())))
-        }
-    };
-    let mut edits: Vec<Edit> = Edit::from_patch(FieldNumber::EMAIL, 0, email).into_iter().collect();
+/// The edits of a request, the names of what they edit, and where in the request each stands.
+#[derive(Default)]
+pub(crate) struct Edits {
+    edits: Vec<Edit>,
+    columns: Vec<String>,
+    pointers: Vec<String>,
+}
+
+impl Edits {
+    /// Takes one edit.
+    pub(crate) fn push(&mut self, field: FieldNumber, column: &str, pointer: String, patch: Patch<(Operator, Value)>) {
+        self.edits.extend(Edit::from_patch(field, self.columns.len() as u16, patch));
+        self.columns.push(column.to_owned());
+        self.pointers.push(pointer);
+    }
+
+    /// Takes what happens to the email.
+    pub(crate) fn push_email(&mut self, pointer: &str, email: &Patch<String>) -> Result<(), Error> {
+        let patch = match email {
+            Patch::Keep => Patch::Keep,
+            Patch::Clear => Patch::Clear,
+            Patch::Set(text) => {
+                let email = parse_email(text).ok_or_else(|| {
+                    Error::at(pointer, Code::InvalidEmail, format!("\"{}\" is not an email address", excerpt(text)))
+                })?;
+                Patch::Set((Operator::Overwrite, Value::Text(email.to_owned())))
+            }
+        };
+        self.push(FieldNumber::EMAIL, "email", pointer.to_owned(), patch);
+        Ok(())
+    }
+}
+
+fn edits(edit: &UserEdit, fields: &FieldSet) -> Result<Edits, Error> {
+    let mut edits = Edits::default();
+    edits.push_email("/email", &edit.email)?;
     for (key, json) in &edit.values {
         let pointer = format!("/values/{key}");
-        let field = fields.find_by_key(key).filter(|field| !field.archived).ok_or_else(|| {
-            Error::at(&*pointer, Code::InvalidRequest, format!("there is no field \"{}\"", excerpt(key)))
-        })?;
-        let patch = muster_core::value::patch_from_json(field, json)
-            .map_err(|misfit| Error::at(&*pointer, misfit.code, misfit.message))?;
-        edits.extend(Edit::from_patch(field.number, columns.len() as u16, patch));
-        columns.push(field.key.clone());
+        let field = writable(fields, key, &pointer)?;
+        let patch = patch_from_json(field, json).map_err(|misfit| Error::at(&*pointer, misfit.code, misfit.message))?;
+        edits.push(field.number, key, pointer, patch);
     }
-    Ok((edits, columns))
+    Ok(edits)
+}
+
+/// The field of a key that can be written.
+pub(crate) fn writable<'a>(fields: &'a FieldSet, key: &str, pointer: &str) -> Result<&'a Field, Error> {
+    let field = fields.find_by_key(key).filter(|field| !field.archived);
+    field.ok_or_else(|| Error::at(pointer, Code::InvalidRequest, format!("there is no field \"{}\"", excerpt(key))))
 }
 
 /// The error of a row as the refusal of a request.
-fn refused(error: &RowError, fields: &FieldSet) -> Error {
-    let pointer = error.column.as_deref().map(|column| match fields.find_by_key(column) {
-        Some(field) => format!("/values/{}", field.key),
-        None => format!("/{column}"),
-    });
-    let fault = Fault { column: None, pointer, code: error.code, message: error.message.clone() };
+fn refused(error: &RowError, columns: &[String], pointers: &[String]) -> Error {
+    let place = columns.iter().position(|column| Some(column) == error.column.as_ref());
+    let fault = Fault {
+        column: None,
+        pointer: place.map(|place| pointers[place].clone()),
+        code: error.code,
+        message: error.message.clone(),
+    };
     Error { code: error.code, detail: error.sentence(0), errors: vec![fault] }
 }

@@ -27,7 +27,7 @@ mod verify;
 pub use communities::Community;
 pub use connection::{Connection, Transaction};
 pub use error::{Result, StoreError};
-pub use history::{ChangeSet, CommitInfo, HistoryFilter, NewChangeSet, NewCommit};
+pub use history::{ChangeSet, CommitInfo, HistoryFilter, NewChangeSet, NewCommit, Place, Touched};
 pub use jobs::{Claim, EndOfJob, Job, JobFilter, JobRef, LEASE_SECONDS, NewJob, Prepared, Progress};
 pub use keys::{ApiKey, NewApiKey};
 pub use users::{LoadedUser, Reserved, UserKey, UserRow};

@@ -6,12 +6,20 @@ use crate::error::{Result, StoreError};
 use crate::{Store, dialect::Dialect};
 
 /// Number, name, SQL for SQLite, SQL for PostgreSQL.
-const MIGRATIONS: &[(i64, &str, &str, &str)] = &[(
-    1,
-    "foundation",
-    include_str!("../migrations/sqlite/0001_foundation.sql"),
-    include_str!("../migrations/postgres/0001_foundation.sql"),
-)];
+const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
+    (
+        1,
+        "foundation",
+        include_str!("../migrations/sqlite/0001_foundation.sql"),
+        include_str!("../migrations/postgres/0001_foundation.sql"),
+    ),
+    (
+        6,
+        "history",
+        include_str!("../migrations/sqlite/0006_history.sql"),
+        include_str!("../migrations/postgres/0006_history.sql"),
+    ),
+];
 
 /// The number under which PostgreSQL locks migrations, so that two processes that start together do not both migrate.
 const MIGRATION_LOCK: &str = "SELECT pg_advisory_xact_lock(5280310)";

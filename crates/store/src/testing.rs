@@ -3,6 +3,7 @@
 //! Only built with the feature `testing`, which nothing but tests turns on.
 
 use crate::Store;
+use crate::dialect::Dialect;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -52,4 +53,31 @@ pub async fn execute(store: &Store, sql: &str) {
     let mut tx = store.begin().await.expect("the database answers");
     tx.batch(sql).await.expect("the statement is right");
     tx.commit().await.expect("it can be committed");
+}
+
+/// How the database would answer each statement that reads the history if the tables were large: the statement and the
+/// lines of its plan.
+pub async fn history_plans(store: &Store) -> Vec<(String, Vec<String>)> {
+    let mut plans = Vec::new();
+    for sql in crate::history::list::statements(store.dialect()) {
+        let mut tx = store.begin().await.expect("the database answers");
+        let explain = match store.dialect() {
+            Dialect::Sqlite => format!("EXPLAIN QUERY PLAN {}", sql.replace('$', "?")),
+            Dialect::Postgres => {
+                // To small tables the planner prefers to read them whole.
+                let large =
+                    "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off;
+                             SET LOCAL plan_cache_mode = force_generic_plan";
+                tx.batch(&format!("{large}; DEALLOCATE ALL; PREPARE planned AS {sql}"))
+                    .await
+                    .expect("it is a statement");
+                let count = (1..).take_while(|i| sql.contains(&format!("${i}"))).count();
+                format!("EXPLAIN (COSTS OFF) EXECUTE planned ({})", vec!["NULL"; count].join(", "))
+            }
+        };
+        let column = if store.dialect() == Dialect::Sqlite { 3 } else { 0 };
+        let lines = tx.query(&explain, &[], |row| row.string(column)).await.expect("the statement is right");
+        plans.push((sql, lines));
+    }
+    plans
 }

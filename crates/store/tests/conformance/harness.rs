@@ -10,9 +10,10 @@ use muster_core::user::{Change, Operator, User, changes_to_stored};
 use muster_core::value::Value;
 use muster_store::dialect::Dialect;
 use muster_store::{
-    Claim, Connection, Job, JobRef, NewChangeSet, NewCommit, NewJob, Store, Transaction, UserKey, UserRow, testing,
+    Claim, Connection, Job, JobRef, NewChangeSet, NewCommit, NewJob, Store, Touched, Transaction, UserKey, UserRow,
+    testing,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Condvar, Mutex};
 use tempfile::TempDir;
@@ -150,18 +151,19 @@ impl Bench {
         let (mut tx, reserved) = self.store.begin_commit(tenant, emails.len()).await.expect("a commit begins");
         let fields = tx.list_fields(tenant).await.expect("fields are listed");
         let (mut users, mut sets, mut claims) = (Vec::new(), Vec::new(), BTreeMap::new());
+        let mut touched = Touched::default();
         for (i, text) in emails.iter().enumerate() {
             let mut user = User::blank(UserId(reserved.first_user + i as i64), at(0));
             let changes = vec![change(FieldNumber::EMAIL, None, Some(Value::Text((*text).to_owned())))];
             user.apply(&changes, at(1));
             sets.push(set(&user, &changes, i as u64 + 2, &fields));
+            touched.add(&changes);
             claims.insert(email(text), user.id);
             users.push(user);
         }
         assert!(tx.claim_keys(tenant, &claims).await.expect("keys are claimed"));
         let rows = users.iter().map(|user| UserRow::new(user, 0, &fields)).collect();
         tx.insert_users(tenant, rows).await.expect("users are inserted");
-        let touched = BTreeSet::from([FieldNumber::EMAIL]);
         let actor = actor();
         let commit = new_commit(reserved.commit, 1, None, &actor);
         tx.insert_changes(tenant, &commit, sets, &touched).await.expect("changes are recorded");
@@ -177,7 +179,8 @@ impl Bench {
         user.apply(changes, at(second));
         let rows = vec![UserRow::new(user, planned, &fields)];
         assert!(tx.update_users(tenant, rows).await.expect("users are written"));
-        let touched = changes.iter().map(|change| change.field).collect();
+        let mut touched = Touched::default();
+        touched.add(changes);
         let actor = actor();
         let commit = new_commit(reserved.commit, second, job, &actor);
         let sets = vec![set(user, changes, 0, &fields)];

@@ -9,6 +9,7 @@ mod history;
 mod jobs;
 mod keys;
 mod leases;
+mod lookup;
 mod migrate;
 mod parity;
 mod tenants;
@@ -25,6 +26,7 @@ const CASES: &[&[&str]] = &[
     jobs::CASES,
     keys::CASES,
     leases::CASES,
+    lookup::CASES,
     migrate::CASES,
     tenants::CASES,
     users::CASES,
