@@ -34,6 +34,8 @@ pub(crate) struct Chunk {
 pub(crate) struct PlannedChunk {
     pub from: u64,
     pub to: u64,
+    /// When it was planned.
+    pub at: Timestamp,
     pub counts: Counts,
     pub outcomes: Vec<Outcome>,
     pub created: Vec<UserRow>,
@@ -193,7 +195,7 @@ struct Planner {
 impl Planner {
     fn new(chunk: &Chunk, users: Vec<User>, taken: HashMap<UserKey, UserId>, now: Timestamp) -> Self {
         let users = users.into_iter().map(|user| Working { stored: user.version, user }).collect();
-        let planned = PlannedChunk { from: chunk.from, to: chunk.to, ..PlannedChunk::default() };
+        let planned = PlannedChunk { from: chunk.from, to: chunk.to, at: now, ..PlannedChunk::default() };
         Self { planned, users, made: HashMap::new(), taken, now }
     }
 

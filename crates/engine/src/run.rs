@@ -12,6 +12,7 @@ use crate::frames;
 use crate::job::{Job, folder, needed, reference};
 use crate::prepare::{hex, prepare};
 use crate::results;
+use jiff::Timestamp;
 use muster_core::field::FieldSet;
 use muster_core::intake::header::{Columns, map_header};
 use muster_core::job::{JobState, Overdraft};
@@ -380,7 +381,7 @@ impl Run {
             return Ok(Committed::Lost);
         };
         tx.insert_outcomes(of, planned.from, &frames::encode(&planned.outcomes)?).await?;
-        if !crate::commit::write(&mut tx, tenant, planned, &self.new_commit(commit)).await? {
+        if !crate::commit::write(&mut tx, tenant, planned, &self.new_commit(commit, planned.at)).await? {
             return Ok(Committed::Moved);
         }
         self.pass("apply.written").await?;
@@ -388,8 +389,9 @@ impl Run {
         Ok(Committed::Done { counts: progress.counts, cancel, pause })
     }
 
-    fn new_commit(&self, id: i64) -> NewCommit<'_> {
-        NewCommit { id, at: self.engine.clock().now(), job: Some(self.job.id), actor: &self.job.actor }
+    /// A commit has the time at which it was planned, which its users have too.
+    fn new_commit(&self, id: i64, at: Timestamp) -> NewCommit<'_> {
+        NewCommit { id, at, job: Some(self.job.id), actor: &self.job.actor }
     }
 
     /// Chooses the size of the next chunks from how long this one took.

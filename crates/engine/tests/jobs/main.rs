@@ -3,5 +3,6 @@
 mod apply;
 mod crash;
 mod harness;
+mod history;
 mod model;
 mod together;

@@ -29,8 +29,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
-/// How many blocks of a user are read at a time.
-const BLOCKS: i64 = 16;
+/// How many blocks of a user are read at first, and at a time at most when those hold too little.
+const BLOCKS: (i64, i64) = (2, 16);
 
 /// A range of times in microseconds, the end not included.
 #[derive(Clone, Copy)]
@@ -211,10 +211,11 @@ impl Connection {
         found.retain(wanted);
         let facets = facets(filter, fields);
         let mut end = whole.min(before.saturating_sub(2) / BLOCK + 1);
+        let mut count = BLOCKS.0;
         while found.len() < limit && end > 0 {
-            let blocks = self.list_blocks(tenant, user, &facets, times, end).await?;
+            let blocks = self.list_blocks(tenant, user, &facets, times, (end, count)).await?;
             let Some(oldest) = blocks.last() else { break };
-            end = *oldest;
+            (end, count) = (*oldest, BLOCKS.1.min(2 * count));
             let sets = self.load_blocks(tenant, user, blocks, fields).await?;
             found.extend(sets.into_iter().filter(wanted));
         }
@@ -222,16 +223,16 @@ impl Connection {
         Ok(found)
     }
 
-    /// Whole blocks of a user that have these facets and touch a time, newest first, before one of them.
+    /// Whole blocks of a user that have these facets and touch a time, newest first: so many before one of them.
     async fn list_blocks(
         &mut self,
         tenant: Tenant,
         user: UserId,
         facets: &[String],
         times: Times,
-        end: i64,
+        (end, count): (i64, i64),
     ) -> Result<Vec<i64>> {
-        let mut params = params![tenant.0, user.0, end, times.since, times.until, BLOCKS].to_vec();
+        let mut params = params![tenant.0, user.0, end, times.since, times.until, count].to_vec();
         params.extend(facets.iter().map(Param::from));
         self.query(&blocks_sql(facets.len()), &params, |row| row.int(0)).await
     }

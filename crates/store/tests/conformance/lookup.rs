@@ -38,7 +38,7 @@ async fn set_up(bench: &Bench) -> (Tenant, FieldSet) {
         }
         // Every seventh commit is half a minute behind its time.
         let second = 10 * step - if step % 7 == 0 { 35 } else { 0 };
-        commit(bench, tenant, &mut users, &changed, second, job, &fields).await;
+        commit(bench, tenant, &mut users, &changed, (second, job), &fields).await;
     }
     (tenant, fields)
 }
@@ -53,8 +53,7 @@ async fn commit(
     tenant: Tenant,
     users: &mut [User],
     changed: &[(usize, Vec<Change>)],
-    second: i64,
-    job: Option<JobId>,
+    (second, job): (i64, Option<JobId>),
     fields: &FieldSet,
 ) {
     let (mut tx, reserved) = bench.store.begin_commit(tenant, 0).await.expect("a commit begins");
