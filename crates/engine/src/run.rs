@@ -381,7 +381,8 @@ impl Run {
             return Ok(Committed::Lost);
         };
         tx.insert_outcomes(of, planned.from, &frames::encode(&planned.outcomes)?).await?;
-        if !crate::commit::write(&mut tx, tenant, planned, &self.new_commit(commit, planned.at)).await? {
+        let commit = self.new_commit(commit, planned.at);
+        if !crate::commit::write(&mut tx, tenant, planned, &commit).await? {
             return Ok(Committed::Moved);
         }
         self.pass("apply.written").await?;
