@@ -26,12 +26,16 @@ pub fn parse_email(text: &str) -> Option<&str> {
 ///
 /// Computed here and nowhere else; SQL's `lower` differs between databases and knows only ASCII on some.
 pub fn email_key(email: &str) -> String {
-    let email = email.trim();
-    if email.is_ascii() {
-        return email.to_ascii_lowercase();
+    fold(email.trim())
+}
+
+/// A text without the differences that do not matter to people: NFC, full lower case. The same for every database.
+pub fn fold(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
     }
     // Lower case may leave a composed form, so normalization comes last as well.
-    email.nfc().collect::<String>().to_lowercase().nfc().collect()
+    text.nfc().collect::<String>().to_lowercase().nfc().collect()
 }
 
 #[cfg(test)]

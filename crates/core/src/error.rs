@@ -78,6 +78,11 @@ catalogue! {
     NotFound "not_found" Request 404 "There is no such object in this community.";
     MethodNotAllowed "method_not_allowed" Request 405 "The address exists, with another method.";
     InvalidState "invalid_state" Request 409 "The job's state does not allow this any more.";
+    JobNotFinished "job_not_finished" Request 409 "The job has not ended yet; wait for it or cancel it.";
+    AlreadyApplied "already_applied" Request 409 "The plan was applied already; the detail names the job.";
+    AlreadyUndone "already_undone" Request 409 "The job was undone already; the detail names the job that did it.";
+    AlreadyRetried "already_retried" Request 409 "The job was retried already; the detail names the job that did it.";
+    PlanOutdated "plan_outdated" Request 409 "Fields that the plan names have changed since; make a new dry run.";
     FieldExists "field_exists" Request 409 "A field with this name or key exists; names and keys share one space.";
     VersionMismatch "version_mismatch" Request 412 "The user changed since you read it; read it again.";
     BodyTooLarge "body_too_large" Request 413 "The JSON body is larger than this server accepts.";
@@ -104,6 +109,9 @@ catalogue! {
     ArchiveTooLarge "archive_too_large" File 413 "The file expands to more than this server accepts.";
 
     // Jobs
+    Aborted "aborted" Job 409 "A row failed and on_error=abort stops the job there; mend the row and send the file again, or retry.";
+    TooManyFailures "too_many_failures" Job 409 "More rows failed than max_failed allows.";
+    TooManyAffected "too_many_affected" Job 409 "More users would have been changed than max_affected allows.";
     WorkerCrashed "worker_crashed" Job 500 "The job was tried several times without progress; the server's log has the cause.";
 
     // Rows
@@ -111,6 +119,9 @@ catalogue! {
     InvalidEmail "invalid_email" Row 400 "This cannot be an email address.";
     InvalidId "invalid_id" Row 400 "A user id is a positive whole number.";
     UserNotFound "user_not_found" Row 404 "No user of the community has this key; kind=import creates users.";
+    UserExists "user_exists" Row 409 "A user has this key already; kind=import changes users who exist.";
+    AmbiguousMatch "ambiguous_match" Row 409 "What names the user names more than one; say the language too, or use match_by=id.";
+    InvalidIdentity "invalid_identity" Row 400 "A source and a source_id have 1 to 200 characters, none of them a control character.";
     InvalidNumber "invalid_number" Row 400 "Write digits with an optional sign, and a point before decimals.";
     InvalidBoolean "invalid_boolean" Row 400 "Write true or false, yes or no, 1 or 0.";
     InvalidDate "invalid_date" Row 400 "Write dates as YYYY-MM-DD, or say how with date_format.";
@@ -128,7 +139,9 @@ catalogue! {
     InvalidEncoding "invalid_encoding" Row 400 "The row has bytes that are not valid in the file's encoding.";
     NulCharacter "nul_character" Row 400 "The row has a NUL character.";
     RequiredField "required_field" Row 400 "The field must have a value.";
-    NotUnique "not_unique" Row 409 "Another user has this value.";
+    NotUnique "not_unique" Row 409 "Another user has this value, or an earlier row of the file takes it.";
+    ChangedSincePlan "changed_since_plan" Row 409 "The user changed after the dry run; make a new one.";
+    ChangedSinceJob "changed_since_job" Row 409 "Somebody changed this after the job, so it was kept.";
 }
 
 impl fmt::Display for Code {

@@ -18,17 +18,21 @@ impl FieldNumber {
     pub const EMAIL: Self = Self(0);
     /// Whether the user is deleted, as changes name it.
     pub const DELETED: Self = Self(1);
+    /// The identities of a user in other systems, as changes name them.
+    pub const IDENTITIES: Self = Self(2);
     /// The first number that a field of the catalogue or of the community can have.
     pub const FIRST: Self = Self(16);
 }
 
 /// Header names and keys that belong to the user itself and can name no field.
-pub const RESERVED: &[&str] = &["id", "email", "source", "source_id", "identity_language", "deleted"];
+pub const RESERVED: &[&str] = &["id", "email", "source", "source_id", "identity_language", "identities", "deleted"];
 
 /// The most characters in a `text` that says nothing else.
 pub const DEFAULT_TEXT_LENGTH: u32 = 1_000;
 /// The most characters in a `long_text` that says nothing else.
 pub const DEFAULT_LONG_TEXT_LENGTH: u32 = 65_536;
+/// The most characters in a text that names a user. Longer ones do not fit the indexes of every database.
+pub const MAX_UNIQUE_TEXT_LENGTH: u32 = 250;
 
 /// What a field holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -86,6 +90,11 @@ impl FieldType {
         matches!(self, Self::Select | Self::MultiSelect)
     }
 
+    /// Whether a value can name a user.
+    pub fn can_be_unique(self) -> bool {
+        matches!(self, Self::Text | Self::Integer | Self::Decimal | Self::Date | Self::Datetime)
+    }
+
     /// Whether the field holds text of a limited length.
     pub fn is_text(self) -> bool {
         matches!(self, Self::Text | Self::LongText)
@@ -126,6 +135,9 @@ pub struct Rules {
     /// Whether every user must have a value.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub required: bool,
+    /// Whether no two live users may have the same value, so that the value names a user.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unique: bool,
 }
 
 /// A field of a community.
@@ -154,6 +166,7 @@ impl Field {
     pub fn max_length(&self) -> u32 {
         self.rules.max_length.unwrap_or(match self.kind {
             FieldType::LongText => DEFAULT_LONG_TEXT_LENGTH,
+            _ if self.rules.unique => MAX_UNIQUE_TEXT_LENGTH,
             _ => DEFAULT_TEXT_LENGTH,
         })
     }
@@ -259,6 +272,14 @@ impl NewField {
             let message = format!("only texts have a max_length, from 1 to {DEFAULT_LONG_TEXT_LENGTH}");
             return Err(Error::at("/max_length", Code::InvalidRequest, message));
         }
+        if rules.unique && !kind.can_be_unique() {
+            let message = format!("a {kind} cannot be unique; text, integer, decimal, date and datetime can");
+            return Err(Error::at("/unique", Code::InvalidRequest, message));
+        }
+        if rules.unique && rules.max_length.is_some_and(|length| length > MAX_UNIQUE_TEXT_LENGTH) {
+            let message = format!("a unique text has a max_length of at most {MAX_UNIQUE_TEXT_LENGTH}");
+            return Err(Error::at("/max_length", Code::InvalidRequest, message));
+        }
         Ok(())
     }
 }
@@ -315,11 +336,17 @@ impl FieldSet {
         self.by_name.get(&normalize_name(name)).map(|i| &self.fields[*i])
     }
 
+    /// Whether the values of this number name users.
+    pub fn is_unique(&self, number: FieldNumber) -> bool {
+        self.get(number).is_some_and(|field| field.rules.unique)
+    }
+
     /// The key by which changes and JSON name a number. The user's own properties have one too.
     pub fn key_of(&self, number: FieldNumber) -> Option<&str> {
         match number {
             FieldNumber::EMAIL => Some("email"),
             FieldNumber::DELETED => Some("deleted"),
+            FieldNumber::IDENTITIES => Some("identities"),
             number => self.get(number).map(|field| field.key.as_str()),
         }
     }
@@ -329,6 +356,7 @@ impl FieldSet {
         match key {
             "email" => Some(FieldNumber::EMAIL),
             "deleted" => Some(FieldNumber::DELETED),
+            "identities" => Some(FieldNumber::IDENTITIES),
             key => self.find_by_key(key).map(|field| field.number),
         }
     }

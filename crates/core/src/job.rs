@@ -1,6 +1,7 @@
 //! Jobs: their kinds, states, options and counts.
 
 use crate::error::{Code, Error};
+use crate::scope::Scope;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -41,6 +42,37 @@ words! {
         Update = "update",
         /// Changes users who exist and makes the others.
         Import = "import",
+        /// Makes users; one who exists fails its row.
+        Create = "create",
+        /// Deletes users; they keep everything and match nothing.
+        Delete = "delete",
+        /// Brings deleted users back, with their values and their history.
+        Restore = "restore",
+        /// Takes back what another job did.
+        Undo = "undo",
+    }
+}
+
+impl JobKind {
+    /// The kinds that somebody can submit; the others come from jobs.
+    pub const SUBMITTED: &[Self] = &[Self::Update, Self::Import, Self::Create, Self::Delete, Self::Restore];
+
+    /// The scope that submitting such a job needs, and acting on one.
+    pub fn scope(self) -> Scope {
+        match self {
+            Self::Update => Scope::BulkUpdate,
+            Self::Import | Self::Create => Scope::BulkImport,
+            Self::Delete | Self::Restore => Scope::BulkDelete,
+            Self::Undo => Scope::BulkUndo,
+        }
+    }
+
+    /// Whether keys that name nobody make users.
+    pub fn creates(self) -> bool {
+        match self {
+            Self::Import | Self::Create => true,
+            Self::Update | Self::Delete | Self::Restore | Self::Undo => false,
+        }
     }
 }
 
@@ -55,6 +87,8 @@ words! {
         Paused = "paused",
         /// Every row has its outcome.
         Completed = "completed",
+        /// Every row is planned and nothing was written: a dry run that ended.
+        Planned = "planned",
         /// Ended by an error; what was applied before stays and is reported.
         Failed = "failed",
         /// Ended by somebody; what was applied before stays and is reported.
@@ -66,7 +100,7 @@ impl JobState {
     /// Whether the job has ended for good.
     pub fn is_final(self) -> bool {
         match self {
-            Self::Completed | Self::Failed | Self::Cancelled => true,
+            Self::Completed | Self::Planned | Self::Failed | Self::Cancelled => true,
             Self::Queued | Self::Running | Self::Paused => false,
         }
     }
@@ -77,7 +111,7 @@ impl JobState {
             Self::Queued => matches!(next, Self::Running | Self::Paused | Self::Cancelled | Self::Failed),
             Self::Running => next != Self::Queued && next != Self::Running,
             Self::Paused => matches!(next, Self::Queued | Self::Running | Self::Cancelled | Self::Failed),
-            Self::Completed | Self::Failed | Self::Cancelled => false,
+            Self::Completed | Self::Planned | Self::Failed | Self::Cancelled => false,
         }
     }
 }
@@ -118,24 +152,69 @@ words! {
     }
 }
 
+words! {
+    /// What happens to the rows after one that fails.
+    OnError {
+        /// They go on.
+        Continue = "continue",
+        /// The job stops there.
+        Abort = "abort",
+    }
+}
+
+words! {
+    /// How a job comes from another one.
+    Relation {
+        /// It does what the other planned.
+        Apply = "apply",
+        /// It takes back what the other did.
+        Undo = "undo",
+        /// It does again what the other could not do.
+        Retry = "retry",
+    }
+}
+
 /// What names the user in a row.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
 pub enum MatchBy {
     /// The email.
     #[default]
     Email,
     /// The user's id.
     Id,
+    /// An identity in another system: the columns `source`, `source_id` and, optionally, `identity_language`.
+    External,
+    /// The unique field of this key.
+    Field(String),
 }
 
 impl MatchBy {
-    /// The name of the key, which is also the name of its column.
-    pub fn as_str(self) -> &'static str {
+    /// The name of the key, which is also the name of its column, but for [`MatchBy::External`].
+    pub fn as_str(&self) -> &str {
         match self {
             Self::Email => "email",
             Self::Id => "id",
+            Self::External => "external",
+            Self::Field(key) => key,
         }
+    }
+}
+
+impl From<String> for MatchBy {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "email" => Self::Email,
+            "id" => Self::Id,
+            "external" => Self::External,
+            _ => Self::Field(text),
+        }
+    }
+}
+
+impl From<MatchBy> for String {
+    fn from(match_by: MatchBy) -> Self {
+        match_by.as_str().to_owned()
     }
 }
 
@@ -173,6 +252,15 @@ pub struct JobOptions {
     /// Jobs of one queue run strictly in order of submission.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queue: Option<String>,
+    /// What happens to the rows after one that fails.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_error: Option<OnError>,
+    /// The most rows that may fail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_failed: Option<u64>,
+    /// The most users that may be changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_affected: Option<u64>,
 }
 
 /// The cell that clears a value where no other was asked for.
@@ -188,8 +276,21 @@ impl JobOptions {
                 invalid(name, format!("{name} is one of {}, not \"{}\"", names.join(", "), crate::error::excerpt(text)))
             })
         }
+        let count = |name, text: &str| {
+            let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            let number = digits.then(|| text.parse().ok()).flatten();
+            number.ok_or_else(|| {
+                invalid(name, format!("{name} is a whole number, not \"{}\"", crate::error::excerpt(text)))
+            })
+        };
         match name {
-            "match_by" => self.match_by = word(name, text, &[MatchBy::Email, MatchBy::Id], MatchBy::as_str)?,
+            "match_by" if is_name(text, 100) => self.match_by = Some(MatchBy::from(text.to_owned())),
+            "match_by" => {
+                return Err(invalid(name, "match_by is email, id, external or the key of a unique field".into()));
+            }
+            "on_error" => self.on_error = word(name, text, OnError::ALL, OnError::as_str)?,
+            "max_failed" => self.max_failed = Some(count(name, text)?),
+            "max_affected" => self.max_affected = Some(count(name, text)?),
             "unknown_columns" => self.unknown_columns = word(name, text, UnknownColumns::ALL, UnknownColumns::as_str)?,
             "on_duplicate" => self.on_duplicate = word(name, text, OnDuplicate::ALL, OnDuplicate::as_str)?,
             "overdraft" => self.overdraft = word(name, text, Overdraft::ALL, Overdraft::as_str)?,
@@ -239,14 +340,7 @@ pub fn is_name(text: &str, most: usize) -> bool {
 }
 
 fn invalid(name: &str, message: String) -> Error {
-    let mut error = Error::new(Code::InvalidOption, message.clone());
-    error.errors.push(crate::error::Fault {
-        column: None,
-        pointer: Some(format!("/{name}")),
-        code: Code::InvalidOption,
-        message,
-    });
-    error
+    Error::at(format!("/{name}"), Code::InvalidOption, message)
 }
 
 /// How many rows ended how. `received` is the sum of the others and of what is not decided yet.
@@ -279,7 +373,7 @@ impl Counts {
     }
 
     /// Counts one outcome.
-    pub fn add(&mut self, status: crate::outcome::Status) {
+    pub fn count(&mut self, status: crate::outcome::Status) {
         use crate::outcome::Status;
         match status {
             Status::Created => self.created += 1,
@@ -288,6 +382,17 @@ impl Counts {
             Status::Skipped => self.skipped += 1,
             Status::Failed => self.failed += 1,
         }
+    }
+}
+
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, more: Self) {
+        self.received += more.received;
+        self.created += more.created;
+        self.updated += more.updated;
+        self.unchanged += more.unchanged;
+        self.skipped += more.skipped;
+        self.failed += more.failed;
     }
 }
 
@@ -307,16 +412,25 @@ mod tests {
     #[test]
     fn options_are_read_from_text_or_refused_by_name() {
         let mut options = JobOptions::default();
-        for (name, text) in
-            [("match_by", "id"), ("overdraft", "clamp"), ("delimiter", "tab"), ("mapping", "{\"A\":null}")]
-        {
+        for (name, text) in [
+            ("match_by", "id"),
+            ("max_failed", "0"),
+            ("overdraft", "clamp"),
+            ("delimiter", "tab"),
+            ("mapping", "{\"A\":null}"),
+        ] {
             options.set(name, text).unwrap();
         }
         assert_eq!(options.delimiter.as_deref(), Some("\t"));
         assert_eq!(serde_json::from_str::<JobOptions>(&serde_json::to_string(&options).unwrap()).unwrap(), options);
-        for (name, text) in
-            [("overdraft", "Clamp"), ("mapping", "[]"), ("clear_token", ""), ("date_format", "x"), ("colour", "red")]
-        {
+        for (name, text) in [
+            ("overdraft", "Clamp"),
+            ("mapping", "[]"),
+            ("clear_token", ""),
+            ("date_format", "x"),
+            ("colour", "red"),
+            ("max_failed", "-1"),
+        ] {
             assert_eq!(options.set(name, text).unwrap_err().code, Code::InvalidOption, "{name}");
         }
     }

@@ -9,13 +9,16 @@ pub mod email;
 pub mod error;
 pub mod field;
 pub mod id;
+pub mod identity;
 pub mod intake;
 pub mod job;
+pub mod key;
 pub mod number;
 pub mod outcome;
 pub mod patch;
 pub mod plan;
 pub mod scope;
+pub mod undo;
 pub mod user;
 pub mod value;
 

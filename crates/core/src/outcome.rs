@@ -44,6 +44,15 @@ pub struct Outcome {
     pub user: Option<UserId>,
     /// Why it was skipped or failed.
     pub reason: Option<Reason>,
+    /// What a dry run would change, as [`changes_to_stored`](crate::user::changes_to_stored) writes it.
+    pub changes: Option<String>,
+}
+
+impl Outcome {
+    /// An outcome that needs no reason.
+    pub fn new(record: u64, status: Status, user: Option<UserId>) -> Self {
+        Self { record, status, user, reason: None, changes: None }
+    }
 }
 
 /// Why a row was skipped or failed, and where it stands.

@@ -1,11 +1,11 @@
 //! The decision for one row, without any I/O: create, update with these changes, unchanged, skip, or reject with a
 //! reason. Every door ends here, so a rule is written once.
 
-use crate::email::email_key;
 use crate::error::{Code, RowError};
 use crate::field::{Field, FieldNumber, FieldSet, FieldType};
 use crate::id::UserId;
 use crate::job::{JobKind, Overdraft};
+use crate::key::Key;
 use crate::number;
 use crate::patch::Patch;
 use crate::user::{Change, Operator, User};
@@ -13,26 +13,6 @@ use crate::value::Value;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use serde::{Deserialize, Serialize};
-
-/// What names the user of a row.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Key {
-    /// The email, as it was written.
-    Email(String),
-    /// The id.
-    Id(UserId),
-}
-
-impl Key {
-    /// Whether the user carries this key. Deleted users carry none.
-    pub fn matches(&self, user: &User) -> bool {
-        !user.deleted
-            && match self {
-                Self::Email(email) => user.email.as_deref().is_some_and(|own| email_key(own) == email_key(email)),
-                Self::Id(id) => user.id == *id,
-            }
-    }
-}
 
 /// What a row does to one field.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,57 +79,63 @@ pub enum Plan {
     Create(Vec<Change>),
     /// Change the user.
     Update(Vec<Change>),
+    /// Change the user, though not in all that was asked for; the error says what was left.
+    UpdatePart(Vec<Change>, RowError),
     /// All is so already.
     Unchanged,
+    /// Leave the user alone, on purpose.
+    Skip(RowError),
     /// Fail the row.
     Reject(RowError),
 }
 
-/// Decides what a row does to the user it names, or to nobody where the key names nobody.
+/// Decides what a row does to the user it names, or to nobody where the key names nobody. An undo is decided by
+/// [`undo`](crate::undo::plan_undo) instead.
 pub fn plan(row: &Row, user: Option<&User>, rules: &Rules<'_>) -> Plan {
+    let deleted = |old: Option<Value>, new| {
+        Plan::Update(vec![Change { field: FieldNumber::DELETED, op: Operator::Overwrite, old, new }])
+    };
     match (user, rules.kind) {
-        (Some(user), JobKind::Update | JobKind::Import) => match changes(row, user, rules) {
+        (Some(_), JobKind::Create) => Plan::Reject(exists(&row.key, rules.fields)),
+        (Some(user), JobKind::Update | JobKind::Import | JobKind::Undo) => match changes(row, user, rules) {
             Ok(changes) if changes.is_empty() => Plan::Unchanged,
             Ok(changes) => Plan::Update(changes),
             Err(error) => Plan::Reject(error),
         },
-        (None, JobKind::Update) => Plan::Reject(not_found(&row.key)),
-        (None, JobKind::Import) => create(row, rules).map_or_else(Plan::Reject, Plan::Create),
+        (Some(user), JobKind::Delete) if user.deleted => Plan::Unchanged,
+        (Some(_), JobKind::Delete) => deleted(None, Some(Value::Boolean(true))),
+        (Some(user), JobKind::Restore) if !user.deleted => Plan::Unchanged,
+        (Some(_), JobKind::Restore) => deleted(Some(Value::Boolean(true)), None),
+        (None, JobKind::Import | JobKind::Create) => create(row, rules).map_or_else(Plan::Reject, Plan::Create),
+        (None, JobKind::Update | JobKind::Delete | JobKind::Restore | JobKind::Undo) => {
+            Plan::Reject(not_found(&row.key, rules.kind, rules.fields))
+        }
     }
 }
 
 /// Nobody has the key, and this kind of job makes nobody.
-pub fn not_found(key: &Key) -> RowError {
-    match key {
-        Key::Email(email) => {
-            let shown = crate::error::excerpt(email);
-            RowError {
-                code: Code::UserNotFound,
-                column: None,
-                message: format!("no user has the email \"{shown}\""),
-                value: Some(shown),
-            }
-        }
-        Key::Id(id) => RowError {
-            code: Code::UserNotFound,
-            column: None,
-            value: Some(id.to_string()),
-            message: format!("no user has the id {id}"),
-        },
-    }
+pub fn not_found(key: &Key, kind: JobKind, fields: &FieldSet) -> RowError {
+    let whom = if kind == JobKind::Restore { "no user, deleted or not," } else { "no user" };
+    key.error(Code::UserNotFound, format!("{whom} has {}", key.describe(fields)))
+}
+
+/// Somebody has the key, and this kind of job only makes users.
+pub fn exists(key: &Key, fields: &FieldSet) -> RowError {
+    key.error(Code::UserExists, format!("a user has {} already", key.describe(fields)))
+}
+
+/// Several users have the key.
+pub fn ambiguous(key: &Key, fields: &FieldSet) -> RowError {
+    key.error(Code::AmbiguousMatch, format!("several users have {}", key.describe(fields)))
 }
 
 fn create(row: &Row, rules: &Rules<'_>) -> Result<Vec<Change>, RowError> {
-    let Key::Email(email) = &row.key else {
-        return Err(not_found(&row.key));
+    let Some((field, value)) = row.key.value() else {
+        return Err(not_found(&row.key, rules.kind, rules.fields));
     };
-    let nobody = User::blank(UserId(0), jiff::Timestamp::UNIX_EPOCH);
-    let mut all = vec![Change {
-        field: FieldNumber::EMAIL,
-        op: Operator::Overwrite,
-        old: None,
-        new: Some(Value::Text(email.clone())),
-    }];
+    let mut nobody = User::blank(UserId(0), jiff::Timestamp::UNIX_EPOCH);
+    let mut all = vec![Change { field, op: Operator::Overwrite, old: None, new: Some(value) }];
+    nobody.apply(&all, jiff::Timestamp::UNIX_EPOCH);
     all.extend(changes(row, &nobody, rules)?);
     for field in rules.fields.active().filter(|field| field.rules.required) {
         if !all.iter().any(|change| change.field == field.number) {
@@ -174,6 +160,7 @@ fn changes(row: &Row, user: &User, rules: &Rules<'_>) -> Result<Vec<Change>, Row
         };
         let new = match rules.fields.get(edit.field) {
             Some(field) => outcome(field, op, old.as_ref(), new, edit, rules)?,
+            None if op == Operator::Add => joined(old.as_ref(), new),
             None => new.cloned(),
         };
         if new != old {
@@ -181,6 +168,21 @@ fn changes(row: &Row, user: &User, rules: &Rules<'_>) -> Result<Vec<Change>, Row
         }
     }
     Ok(changes)
+}
+
+/// The identities that a user has after some were added. Those that are there already stay as they are written.
+fn joined(old: Option<&Value>, added: Option<&Value>) -> Option<Value> {
+    let (Some(Value::Identities(old)), Some(Value::Identities(added))) = (old, added) else {
+        return added.or(old).cloned();
+    };
+    let mut all = old.clone();
+    for identity in added {
+        if !all.iter().any(|own| own.key() == identity.key()) {
+            all.push(identity.clone());
+        }
+    }
+    all.sort();
+    Some(Value::Identities(all))
 }
 
 /// What the field holds afterwards.
@@ -225,7 +227,7 @@ fn outcome(
 
 /// The number within the field's limits. A currency that is below its minimum already may rise, and falls no further
 /// where it is clamped.
-fn limit(
+pub(crate) fn limit(
     field: &Field,
     held: Option<Decimal>,
     after: Decimal,

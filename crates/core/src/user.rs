@@ -2,6 +2,7 @@
 
 use crate::field::{FieldNumber, FieldSet, FieldType};
 use crate::id::UserId;
+use crate::identity::Identity;
 use crate::number;
 use crate::value::Value;
 use jiff::Timestamp;
@@ -89,10 +90,32 @@ fn write_value(out: &mut Vec<u8>, value: Option<&Value>) {
         Some(value @ (Value::Integer(_) | Value::Boolean(_))) => out.extend_from_slice(value.to_string().as_bytes()),
         Some(Value::Options(keys)) => serde_json::to_writer(out, keys).expect("writing to memory does not fail"),
         Some(Value::Text(text) | Value::Json(text)) => write_string(out, text),
+        Some(Value::Identities(all)) => write_identities(out, all),
         Some(value @ (Value::Decimal(_) | Value::Date(_) | Value::Datetime(_))) => {
             write_string(out, &value.to_string())
         }
     }
+}
+
+/// `[["crm","7",null]]`.
+fn write_identities(out: &mut Vec<u8>, all: &[Identity]) {
+    let rows: Vec<_> = all.iter().map(|one| (&one.source, &one.source_id, &one.language)).collect();
+    serde_json::to_writer(out, &rows).expect("writing to memory does not fail");
+}
+
+/// The JSON that is stored for the identities of a user; none for a user without.
+pub fn identities_to_stored(all: &[Identity]) -> Option<String> {
+    let mut out = Vec::new();
+    write_identities(&mut out, all);
+    (!all.is_empty()).then(|| into_text(out))
+}
+
+/// Reads what [`identities_to_stored`] wrote.
+pub fn identities_from_stored(text: Option<&str>) -> Result<Vec<Identity>, StoredError> {
+    let rows: Vec<(String, String, Option<String>)> =
+        text.map(serde_json::from_str).transpose().map_err(StoredError::from)?.unwrap_or_default();
+    let identity = |(source, source_id, language)| Identity { source, source_id, language };
+    Ok(rows.into_iter().map(identity).collect())
 }
 
 struct ValuesVisitor<'a>(&'a FieldSet);
@@ -108,7 +131,7 @@ impl<'de> Visitor<'de> for ValuesVisitor<'_> {
         let mut values = Vec::with_capacity(12);
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
             let number = self.0.number_of(&key).ok_or_else(|| A::Error::custom(format!("unknown field {key}")))?;
-            if let Some(value) = map.next_value_seed(ValueSeed(kind_of(self.0, number)))? {
+            if let Some(value) = map.next_value_seed(ValueSeed::of(self.0, number))? {
                 values.push((number, value));
             }
         }
@@ -116,22 +139,34 @@ impl<'de> Visitor<'de> for ValuesVisitor<'_> {
     }
 }
 
-/// The type in which a number's values are stored.
-fn kind_of(fields: &FieldSet, number: FieldNumber) -> FieldType {
-    match number {
-        FieldNumber::EMAIL => FieldType::Text,
-        FieldNumber::DELETED => FieldType::Boolean,
-        number => fields.get(number).map_or(FieldType::Text, |field| field.kind),
-    }
+/// How a number's values are stored.
+#[derive(Clone, Copy)]
+enum ValueSeed {
+    Field(FieldType),
+    Identities,
 }
 
-struct ValueSeed(FieldType);
+impl ValueSeed {
+    fn of(fields: &FieldSet, number: FieldNumber) -> Self {
+        match number {
+            FieldNumber::EMAIL => Self::Field(FieldType::Text),
+            FieldNumber::DELETED => Self::Field(FieldType::Boolean),
+            FieldNumber::IDENTITIES => Self::Identities,
+            number => Self::Field(fields.get(number).map_or(FieldType::Text, |field| field.kind)),
+        }
+    }
+}
 
 impl<'de> DeserializeSeed<'de> for ValueSeed {
     type Value = Option<Value>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<Value>, D::Error> {
-        Ok(match self.0 {
+        let Self::Field(kind) = self else {
+            let rows = Option::<Vec<(String, String, Option<String>)>>::deserialize(deserializer)?;
+            let identity = |(source, source_id, language)| Identity { source, source_id, language };
+            return Ok(rows.map(|rows| Value::Identities(rows.into_iter().map(identity).collect())));
+        };
+        Ok(match kind {
             FieldType::Text | FieldType::LongText | FieldType::Select => {
                 Option::<String>::deserialize(deserializer)?.map(Value::Text)
             }
@@ -152,7 +187,7 @@ fn parsed<'de, D: Deserializer<'de>, T: std::str::FromStr<Err: fmt::Display>>(fr
 }
 
 /// A user as stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     /// The id.
     pub id: UserId,
@@ -160,6 +195,8 @@ pub struct User {
     pub version: i64,
     /// The email as it was written.
     pub email: Option<String>,
+    /// What names the user in other systems, in order.
+    pub identities: Vec<Identity>,
     /// Whether the user is deleted. Deleted users keep everything and match nothing.
     pub deleted: bool,
     /// The values.
@@ -177,6 +214,7 @@ impl User {
             id,
             version: 0,
             email: None,
+            identities: Vec::new(),
             deleted: false,
             values: Values::default(),
             created_at: now,
@@ -189,6 +227,9 @@ impl User {
         match field {
             FieldNumber::EMAIL => self.email.clone().map(Value::Text),
             FieldNumber::DELETED => self.deleted.then_some(Value::Boolean(true)),
+            FieldNumber::IDENTITIES => {
+                (!self.identities.is_empty()).then(|| Value::Identities(self.identities.clone()))
+            }
             field => self.values.get(field).cloned(),
         }
     }
@@ -211,6 +252,8 @@ impl User {
             (FieldNumber::EMAIL, Some(Value::Text(email))) => self.email = Some(email.clone()),
             (FieldNumber::EMAIL, _) => self.email = None,
             (FieldNumber::DELETED, value) => self.deleted = value == Some(&Value::Boolean(true)),
+            (FieldNumber::IDENTITIES, Some(Value::Identities(all))) => self.identities.clone_from(all),
+            (FieldNumber::IDENTITIES, _) => self.identities.clear(),
             (field, value) => self.values.put(field, value.cloned()),
         }
     }
@@ -328,9 +371,9 @@ pub fn changes_from_stored(text: &str, fields: &FieldSet) -> Result<Vec<Change>,
             let key: Cow<'de, str> = seq.next_element()?.ok_or_else(short)?;
             let field = self.0.number_of(&key).ok_or_else(|| A::Error::custom(format!("unknown field {key}")))?;
             let op = seq.next_element()?.ok_or_else(short)?;
-            let kind = kind_of(self.0, field);
-            let old = seq.next_element_seed(ValueSeed(kind))?.ok_or_else(short)?;
-            let new = seq.next_element_seed(ValueSeed(kind))?.ok_or_else(short)?;
+            let seed = ValueSeed::of(self.0, field);
+            let old = seq.next_element_seed(seed)?.ok_or_else(short)?;
+            let new = seq.next_element_seed(seed)?.ok_or_else(short)?;
             Ok(Change { field, op, old, new })
         }
     }
@@ -372,12 +415,20 @@ mod tests {
         let changes: Vec<Change> = values
             .iter()
             .map(|(field, value)| Change { field, op: Operator::Add, old: None, new: Some(value.clone()) })
-            .chain([Change {
-                field: FieldNumber::EMAIL,
-                op: Operator::Overwrite,
-                old: Some(Value::Text("a@b".into())),
-                new: None,
-            }])
+            .chain([
+                Change {
+                    field: FieldNumber::EMAIL,
+                    op: Operator::Overwrite,
+                    old: Some(Value::Text("a@b".into())),
+                    new: None,
+                },
+                Change {
+                    field: FieldNumber::IDENTITIES,
+                    op: Operator::Add,
+                    old: None,
+                    new: Some(Value::Identities(vec![Identity::new("crm", "7", Some("de")).unwrap()])),
+                },
+            ])
             .collect();
         assert_eq!(changes_from_stored(&changes_to_stored(&changes, &fields), &fields), Ok(changes));
         assert!(Values::from_stored("{\"nobody\":1}", &fields).is_err(), "a key that is not known is never dropped");

@@ -2,6 +2,7 @@
 
 use crate::error::{Code, RowError, excerpt};
 use crate::field::{Field, FieldType};
+use crate::identity::Identity;
 use crate::number::{NumberError, parse_decimal, parse_integer};
 use crate::patch::Patch;
 use crate::user::Operator;
@@ -31,6 +32,8 @@ pub enum Value {
     Options(Vec<String>),
     /// Compact JSON text.
     Json(String),
+    /// The identities of a user in other systems, in order.
+    Identities(Vec<Identity>),
 }
 
 /// Why a text or JSON value does not fit a field: the code and the sentence.
@@ -230,9 +233,13 @@ impl Value {
         match self {
             Self::Integer(number) => Some(Decimal::from(*number)),
             Self::Decimal(number) => Some(*number),
-            Self::Text(_) | Self::Boolean(_) | Self::Date(_) | Self::Datetime(_) | Self::Options(_) | Self::Json(_) => {
-                None
-            }
+            Self::Text(_)
+            | Self::Boolean(_)
+            | Self::Date(_)
+            | Self::Datetime(_)
+            | Self::Options(_)
+            | Self::Json(_)
+            | Self::Identities(_) => None,
         }
     }
 
@@ -245,6 +252,7 @@ impl Value {
             Self::Boolean(value) => Json::from(*value),
             Self::Options(keys) => Json::from(keys.clone()),
             Self::Json(text) => serde_json::from_str(text).unwrap_or(Json::Null),
+            Self::Identities(all) => serde_json::to_value(all).unwrap_or(Json::Null),
             Self::Text(_) | Self::Decimal(_) | Self::Date(_) | Self::Datetime(_) => Json::from(self.to_string()),
         }
     }
@@ -268,6 +276,7 @@ impl fmt::Display for Value {
             Self::Date(date) => date.fmt(f),
             Self::Datetime(time) => time.fmt(f),
             Self::Options(keys) => f.write_str(&keys.join(";")),
+            Self::Identities(all) => f.write_str(&all.iter().map(ToString::to_string).collect::<Vec<_>>().join(";")),
         }
     }
 }

@@ -16,7 +16,8 @@ use muster_core::intake::records::{Record, Records};
 use muster_core::intake::row::RowParser;
 use muster_core::intake::sniff::{SniffOptions, Sniffer};
 use muster_core::job::{JobKind, JobOptions, Overdraft};
-use muster_core::plan::{Key, Plan, plan};
+use muster_core::key::Key;
+use muster_core::plan::{Plan, plan};
 use muster_core::user::{Change, User, Values, changes_from_stored, changes_to_stored};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashMap};
@@ -111,6 +112,7 @@ fn verdict(plan: Result<Plan, RowError>, fields: &FieldSet) -> Result<(&'static 
         Ok(Plan::Create(changes)) => Ok(("created", deltas(&changes, fields))),
         Ok(Plan::Update(changes)) => Ok(("updated", deltas(&changes, fields))),
         Ok(Plan::Unchanged) => Ok(("unchanged", Vec::new())),
+        Ok(plan @ (Plan::UpdatePart(..) | Plan::Skip(_))) => panic!("only an undo plans {plan:?}"),
         Ok(Plan::Reject(error)) | Err(error) => Err(error.code.as_str()),
     }
 }
@@ -220,7 +222,7 @@ fn error_of(header: &str, row: &[u8], option: Option<(&str, &str)>) -> RowError 
         let one = reading.rows.into_iter().next().expect("there is a row");
         one.and_then(|row| match row.key {
             Key::Email(_) => community.apply(&row, &rules),
-            Key::Id(_) => match plan(&row, None, &rules) {
+            Key::Id(_) | Key::Identity(_) | Key::Unique(..) => match plan(&row, None, &rules) {
                 Plan::Reject(error) => Err(error),
                 plan => Ok(plan),
             },
@@ -232,15 +234,19 @@ fn error_of(header: &str, row: &[u8], option: Option<(&str, &str)>) -> RowError 
     if let Some((name, text)) = option {
         options.set(name, text).expect("it is an option");
     }
-    let kind = if header.ends_with('+') { JobKind::Import } else { JobKind::Update };
-    let bytes = [header.trim_end_matches('+').as_bytes(), b"\n", row, b"\n"].concat();
+    let kind = match header.as_bytes().last() {
+        Some(b'+') => JobKind::Import,
+        Some(b'!') => JobKind::Create,
+        _ => JobKind::Update,
+    };
+    let bytes = [header.trim_end_matches(['+', '!']).as_bytes(), b"\n", row, b"\n"].concat();
     apply(kind, &bytes, &options).expect_err("the row fails")
 }
 
 /// An example of a row that fails.
 type Example = (&'static str, &'static [u8], Option<(&'static str, &'static str)>, &'static str);
 
-/// Header (with `+` at the end: of an import), row, an option, and the code with the place to blame.
+/// Header (with `+` at the end: of an import; with `!`: of a create), row, an option, and the code with the place to blame.
 const EXAMPLES: &[Example] = &[
     ("email,Points", b" ,1", None, "missing_key email"),
     ("email,Points", b"nobody,1", None, "invalid_email email"),
@@ -249,6 +255,10 @@ const EXAMPLES: &[Example] = &[
     ("id,email", b"7,a@", Some(("match_by", "id")), "invalid_email email"),
     ("id,Points+", b"7,1", Some(("match_by", "id")), "user_not_found"),
     ("email,Points", b"new@x.org,1", None, "user_not_found"),
+    ("email,Points!", b"ANN@x.org,1", None, "user_exists"),
+    ("source,source_id", b"crm,", Some(("match_by", "external")), "missing_key source_id"),
+    ("source,source_id", b"crm,7", Some(("match_by", "external")), "user_not_found"),
+    ("email,Source,Source ID", b"ann@x.org,crm,a\tb", None, "invalid_identity Source ID"),
     ("email,Points", b"ann@x.org,12.5", None, "invalid_number Points"),
     ("email,Rate", b"ann@x.org,\"1,5\"", None, "invalid_number Rate"),
     ("email,Subscribed", b"ann@x.org,on", None, "invalid_boolean Subscribed"),
@@ -302,7 +312,8 @@ fn every_fault_of_a_row_has_its_code_and_its_place() {
 #[test]
 fn every_code_of_a_row_has_an_example_or_is_raised_where_other_rows_are_known() {
     // What one row and one user do not show: other rows of the file, other users, other changes.
-    let elsewhere = [Code::DuplicateInFile, Code::NotUnique];
+    let elsewhere =
+        [Code::DuplicateInFile, Code::NotUnique, Code::AmbiguousMatch, Code::ChangedSincePlan, Code::ChangedSinceJob];
     for code in Code::ALL.iter().filter(|code| code.kind() == Kind::Row) {
         let shown = EXAMPLES.iter().any(|(_, _, _, expected)| expected.split(' ').next() == Some(code.as_str()));
         let shown = shown || *code == Code::CellTooLong;

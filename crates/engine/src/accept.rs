@@ -6,17 +6,18 @@ use crate::caller::Caller;
 use crate::clock::job_id;
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
-use crate::job::{Input, Job, folder, needed, object};
+use crate::job::{Input, Job, folder, is_kept, object};
 use crate::prepare::hex;
 use crate::staging::Incoming;
 use muster_core::field::{FieldNumber, FieldSet};
+use muster_core::id::Tenant;
 use muster_core::intake::encoding::Encoding;
 use muster_core::intake::header::{Columns, Role, map_header};
 use muster_core::intake::sniff::{SniffOptions, Sniffer};
 use muster_core::job::{JobKind, JobOptions, is_name};
 use muster_core::scope::Scope;
 use muster_core::{Code, Error};
-use muster_store::JobRef;
+use muster_store::{Family, JobRef};
 use sha2::{Digest, Sha256};
 use std::io::Write;
 
@@ -42,6 +43,8 @@ pub struct NewJob {
     pub kind: JobKind,
     /// Its name in the log; empty: that of the file.
     pub name: String,
+    /// Whether it only plans.
+    pub dry_run: bool,
     /// Its options.
     pub options: JobOptions,
     /// The name of the file, as the sender says.
@@ -58,17 +61,11 @@ impl NewJob {
         Self {
             kind,
             name: String::new(),
+            dry_run: false,
             options: JobOptions::default(),
             file_name: None,
             charset: None,
             exact_columns: None,
-        }
-    }
-
-    fn scope(&self) -> Scope {
-        match self.kind {
-            JobKind::Update => Scope::BulkUpdate,
-            JobKind::Import => Scope::BulkImport,
         }
     }
 
@@ -110,20 +107,26 @@ pub struct Upload {
 impl Engine {
     /// Begins to accept a job. Refuses with `missing_scope` or `too_many_jobs`.
     pub async fn submit(&self, caller: &Caller, new: NewJob) -> Result<Upload> {
-        caller.require(new.scope())?;
+        caller.require(new.kind.scope())?;
         self.receive(caller, new).await
     }
 
-    /// The same where the kind may be said after the file (see [`Upload::new_job`]): any kind that the caller may submit
-    /// will do for now.
-    pub async fn receive(&self, caller: &Caller, new: NewJob) -> Result<Upload> {
-        caller.require_any(&[Scope::BulkUpdate, Scope::BulkImport])?;
-        let open = self.store().read().await?.count_open_jobs(caller.tenant).await?;
+    /// Refuses with `too_many_jobs` where the community has as many open ones as it may have.
+    pub(crate) async fn check_open_jobs(&self, tenant: Tenant) -> Result<()> {
+        let open = self.store().read().await?.count_open_jobs(tenant).await?;
         if open >= self.limits().open_jobs {
             let detail =
                 format!("The community has {open} open jobs, as many as are allowed; wait until some have ended.");
             return Err(EngineError::refuse(Code::TooManyJobs, detail));
         }
+        Ok(())
+    }
+
+    /// The same where the kind may be said after the file (see [`Upload::new_job`]): any kind that the caller may submit
+    /// will do for now.
+    pub async fn receive(&self, caller: &Caller, new: NewJob) -> Result<Upload> {
+        caller.require_any(&[Scope::BulkUpdate, Scope::BulkImport, Scope::BulkDelete])?;
+        self.check_open_jobs(caller.tenant).await?;
         let sniffer = Sniffer::new(new.sniff_options());
         let incoming = self.staging().create()?;
         Ok(Upload { engine: self.clone(), caller: caller.clone(), new, incoming, hash: Sha256::new(), sniffer })
@@ -166,7 +169,7 @@ impl Upload {
     /// The file is complete: refuses what can never work, else makes the job. When this answers, the job is durable.
     pub async fn finish(self) -> Result<Job> {
         let Self { engine, caller, mut new, incoming, hash, mut sniffer } = self;
-        caller.require(new.scope())?;
+        caller.require(new.kind.scope())?;
         new.name = new.checked_name()?;
         sniffer.tell(new.sniff_options());
         let file = sniffer.finish()?;
@@ -177,7 +180,8 @@ impl Upload {
         let of = JobRef { tenant: caller.tenant, id: job_id() };
         let (staged, size_bytes) = (object(of, "input"), incoming.bytes());
         tokio::task::block_in_place(|| incoming.publish(engine.staging(), &staged))?;
-        let input = Input { file_name: new.file_name.clone(), size_bytes, sha256: hex(&hash.finalize()), file };
+        let input =
+            Input { file_name: new.file_name.clone(), size_bytes, sha256: hex(&hash.finalize()), file: Some(file) };
         let job = engine.insert(of, &caller, &new, &staged, input).await?;
         engine.submitted().notify_one();
         Ok(job)
@@ -196,6 +200,8 @@ impl Engine {
             staged,
             size_bytes: input.size_bytes,
             sha256: &input.sha256,
+            dry_run: new.dry_run,
+            family: Family::default(),
             actor: &caller.actor,
             submitted_at: self.clock().now(),
         };
@@ -214,8 +220,7 @@ impl Engine {
         let mut connection = self.store().read().await?;
         for of in self.staging().list_jobs()? {
             let job: Option<Job> = connection.get_job(of.tenant, of.id).await?;
-            let kept = job.as_ref().map(needed).unwrap_or_default();
-            self.staging().keep_only(&folder(of), &kept)?;
+            self.staging().keep_only(&folder(of), |name| job.as_ref().is_some_and(|job| is_kept(job, name)))?;
         }
         Ok(())
     }
@@ -227,7 +232,7 @@ fn check_columns(columns: &Columns, fields: &FieldSet, new: &NewJob) -> Result<(
     let mut found: Vec<&str> = Vec::new();
     for role in &columns.roles {
         match role {
-            Role::Key => found.push(columns.match_by.as_str()),
+            Role::Key => found.push(new.options.match_by.as_ref().map_or("email", |match_by| match_by.as_str())),
             Role::Field { number, operator } => {
                 found.push(if *number == FieldNumber::EMAIL {
                     "email"
@@ -236,6 +241,7 @@ fn check_columns(columns: &Columns, fields: &FieldSet, new: &NewJob) -> Result<(
                 });
                 found.extend(operator.map(|_| "operator"));
             }
+            Role::Identity => found.push("identity"),
             Role::Operator | Role::Ignored => {}
         }
     }

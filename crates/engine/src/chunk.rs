@@ -1,29 +1,94 @@
-//! A chunk of prepared rows: planned against the users as they are, then written in one transaction.
+//! A chunk of prepared rows: its users loaded, every row planned by [`Planner`], then written in one transaction.
 
 use crate::error::Result;
-use crate::prepare::{PreparedRow, email_user_key};
+use crate::lookup::{Found, find};
+use crate::planner::{Planner, RowUser};
+use crate::prepare::PreparedRow;
 use jiff::Timestamp;
-use muster_core::Code;
-use muster_core::error::RowError;
-use muster_core::field::FieldNumber;
-use muster_core::id::{Tenant, UserId};
-use muster_core::job::Counts;
-use muster_core::outcome::{Outcome, Reason, Status};
-use muster_core::plan::{EditPatch, Key, Plan, Row, Rules, plan};
-use muster_core::user::{Change, User, changes_to_stored};
-use muster_core::value::Value;
-use muster_store::{Connection, NewChangeSet, Reserved, Touched, Transaction, UserKey, UserRow};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use muster_core::id::{JobId, Tenant, UserId};
+use muster_core::job::{Counts, JobKind};
+use muster_core::key::{Key, UserKey};
+use muster_core::outcome::Outcome;
+use muster_core::plan::{EditPatch, Rules};
+use muster_core::undo::{Author, Past};
+use muster_core::user::User;
+use muster_store::{Among, Connection, KeyMoves, NewChangeSet, Reserved, Touched, Transaction, UserRow};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeSet, HashMap};
 
 /// Rows to be applied together.
 #[derive(Clone, Debug)]
 pub(crate) struct Chunk {
     /// The cursor at which they begin.
     pub from: u64,
-    /// The cursor at which the next chunk begins.
-    pub to: u64,
+    /// The cursor at which each row ends.
+    pub ends: Vec<u64>,
     /// The rows, those of one user in file order.
     pub rows: Vec<PreparedRow>,
+    /// Whether the next chunk goes on with the user of the last row.
+    pub goes_on: bool,
+}
+
+impl Chunk {
+    /// A chunk of one row that is in no file.
+    pub(crate) fn of(row: PreparedRow) -> Self {
+        Self { from: 0, ends: vec![0], rows: vec![row], goes_on: false }
+    }
+
+    /// The cursor at which the next chunk begins.
+    pub(crate) fn to(&self) -> u64 {
+        self.ends.last().copied().unwrap_or(self.from)
+    }
+
+    /// Only the first rows.
+    pub(crate) fn cut(mut self, rows: usize) -> Self {
+        self.ends.truncate(rows);
+        self.rows.truncate(rows);
+        self.goes_on = false;
+        self
+    }
+}
+
+/// What is asked of a chunk beside its rows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Order<'a> {
+    pub tenant: Tenant,
+    pub rules: Rules<'a>,
+    /// Nothing will be written: outcomes say what would change.
+    pub dry_run: bool,
+    /// The job that is taken back, and earlier jobs that tried.
+    pub undo: Option<&'a Undoing>,
+}
+
+/// What an undo takes back.
+#[derive(Clone, Debug)]
+pub(crate) struct Undoing {
+    pub of: JobId,
+    pub earlier: Vec<JobId>,
+}
+
+/// What a chunk has to know of the one before where both have rows of one user.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Carry {
+    /// Whom the last row was about.
+    pub about: PreparedRow,
+    /// The user was counted as changed.
+    pub affected: bool,
+    /// The user changed after the plan that is being applied.
+    pub outdated: bool,
+    /// In a dry run: the user as the rows so far would leave it, and the version that is stored.
+    pub state: Option<(User, i64)>,
+}
+
+/// What is kept of a chunk until its job ends.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct ChunkRecord {
+    /// What became of the rows, in their order.
+    pub outcomes: Vec<Outcome>,
+    /// For the next chunk.
+    pub carry: Option<Carry>,
+    /// In a dry run: for each row the version of its user before the first row; 0 for a user to be made.
+    pub versions: Vec<i64>,
 }
 
 /// What is to be written for a chunk.
@@ -32,21 +97,19 @@ pub(crate) struct Chunk {
 /// [`PlannedChunk::give_ids`].
 #[derive(Debug, Default)]
 pub(crate) struct PlannedChunk {
-    pub from: u64,
-    pub to: u64,
     /// When it was planned.
     pub at: Timestamp,
     pub counts: Counts,
-    pub outcomes: Vec<Outcome>,
+    /// Users changed whom no chunk before has changed.
+    pub affected: u64,
+    pub record: ChunkRecord,
     pub created: Vec<UserRow>,
     pub updated: Vec<UserRow>,
     pub sets: Vec<NewChangeSet>,
     /// Which of the change sets touch which fields.
     pub touched: Touched,
-    /// Keys that users hold afterwards and did not before, in the order in which the database keeps them.
-    pub claims: BTreeMap<UserKey, UserId>,
-    /// Keys that users held before and do not afterwards.
-    pub releases: BTreeMap<UserKey, UserId>,
+    /// The keys that change hands.
+    pub moves: KeyMoves,
 }
 
 impl PlannedChunk {
@@ -59,8 +122,8 @@ impl PlannedChunk {
         };
         self.created.iter_mut().for_each(|user| give(&mut user.id));
         self.sets.iter_mut().for_each(|set| give(&mut set.user));
-        self.claims.values_mut().for_each(give);
-        self.outcomes.iter_mut().filter_map(|outcome| outcome.user.as_mut()).for_each(give);
+        self.moves.claims.values_mut().for_each(give);
+        self.record.outcomes.iter_mut().filter_map(|outcome| outcome.user.as_mut()).for_each(give);
     }
 }
 
@@ -79,218 +142,113 @@ impl Source<'_> {
             Self::Locked(tx) => tx,
         }
     }
+
+    async fn load(&mut self, order: &Order<'_>, ids: &[UserId]) -> Result<Vec<User>> {
+        let fields = order.rules.fields;
+        let loaded = match self {
+            Self::Snapshot(connection) => connection.load_users(order.tenant, ids, fields).await?,
+            Self::Locked(tx) => tx.lock_users(order.tenant, ids, fields).await?,
+        };
+        Ok(loaded.into_iter().map(|loaded| loaded.user).collect())
+    }
 }
 
 /// Decides every row of a chunk.
 pub(crate) async fn plan_chunk(
     chunk: &Chunk,
-    tenant: Tenant,
-    rules: &Rules<'_>,
+    order: &Order<'_>,
+    carry: Option<Carry>,
     now: Timestamp,
     mut source: Source<'_>,
 ) -> Result<PlannedChunk> {
-    let (users, row_users) = load(chunk, tenant, rules, &mut source).await?;
-    let wanted = wanted_emails(&chunk.rows);
+    let (users, row_users) = load(chunk, order, &mut source).await?;
+    let past = load_past(chunk, order, &mut source).await?;
+    let wanted: Vec<UserKey> = wanted(chunk, order, &users, &past).into_iter().collect();
     let mut taken = HashMap::new();
-    for (position, user) in source.connection().find_users(tenant, &wanted).await? {
+    for (position, user) in source.connection().find_users(order.tenant, Among::Live, &wanted).await? {
         taken.insert(wanted[position].clone(), user);
     }
-    Ok(tokio::task::block_in_place(|| Planner::new(chunk, users, taken, now).run(&chunk.rows, &row_users, rules)))
+    let planner = Planner::new(*order, users, taken, past, now);
+    Ok(tokio::task::block_in_place(|| planner.run(chunk, &row_users, carry)))
 }
 
-/// The users of a chunk, and for each row the index of its user.
-async fn load(
-    chunk: &Chunk,
-    tenant: Tenant,
-    rules: &Rules<'_>,
-    source: &mut Source<'_>,
-) -> Result<(Vec<User>, Vec<Option<usize>>)> {
+/// Whether a job of this kind sees a user whom a row names: an undo sees all, a restore the deleted ones too.
+pub(crate) fn sees(kind: JobKind, key: &Key, user: &User) -> bool {
+    match kind {
+        JobKind::Undo => true,
+        JobKind::Restore => key.is_of(user),
+        JobKind::Update | JobKind::Import | JobKind::Create | JobKind::Delete => !user.deleted && key.is_of(user),
+    }
+}
+
+/// The users of a chunk, and for each row whom it names.
+async fn load(chunk: &Chunk, order: &Order<'_>, source: &mut Source<'_>) -> Result<(Vec<User>, Vec<RowUser>)> {
+    let kind = order.rules.kind;
     let mut hints: Vec<UserId> = chunk.rows.iter().filter_map(|row| row.user).collect();
     hints.sort_unstable();
     hints.dedup();
-    let loaded = match source {
-        Source::Snapshot(connection) => connection.load_users(tenant, &hints, rules.fields).await?,
-        Source::Locked(tx) => tx.lock_users(tenant, &hints, rules.fields).await?,
-    };
-    let mut users: Vec<User> = loaded.into_iter().map(|loaded| loaded.user).collect();
+    let mut users = source.load(order, &hints).await?;
     let mut by_id: HashMap<UserId, usize> = users.iter().enumerate().map(|(i, user)| (user.id, i)).collect();
-    let mut row_users: Vec<Option<usize>> = chunk
-        .rows
-        .iter()
-        .map(|row| by_id.get(&row.user?).copied().filter(|i| row.row.key.matches(&users[*i])))
-        .collect();
+    let hinted = |row: &PreparedRow| {
+        let index = by_id.get(&row.user?).copied();
+        index.filter(|i| sees(kind, &row.row.key, &users[*i])).map(RowUser::One)
+    };
+    let mut row_users: Vec<RowUser> = chunk.rows.iter().map(|row| hinted(row).unwrap_or_default()).collect();
 
     // Rows whose key named nobody, or whose user gave the key up since: who has it now?
-    let mut keys: Vec<UserKey> = Vec::new();
-    let mut positions: HashMap<UserKey, usize> = HashMap::new();
-    for (row, _) in chunk.rows.iter().zip(&row_users).filter(|(_, user)| user.is_none()) {
-        if let Key::Email(email) = &row.row.key {
-            let key = email_user_key(email);
-            if !positions.contains_key(&key) {
-                positions.insert(key.clone(), keys.len());
-                keys.push(key);
-            }
-        }
+    let open: Vec<usize> = (0..chunk.rows.len()).filter(|i| row_users[*i] == RowUser::Nobody).collect();
+    let keys: Vec<&Key> = open.iter().map(|i| &chunk.rows[*i].row.key).collect();
+    let found = find(source.connection(), order.tenant, kind, &keys).await?;
+    let is_new = |user: &Found| matches!(user, Found::One(id) if !by_id.contains_key(id));
+    let mut missing: Vec<UserId> = found.iter().filter(|user| is_new(user)).filter_map(Found::one).collect();
+    missing.sort_unstable();
+    missing.dedup();
+    for user in source.load(order, &missing).await? {
+        by_id.insert(user.id, users.len());
+        users.push(user);
     }
-    let mut found = HashMap::new();
-    for loaded in by_key(tenant, &keys, rules, source).await? {
-        let index = *by_id.entry(loaded.user.id).or_insert_with(|| {
-            users.push(loaded.user);
-            users.len() - 1
-        });
-        found.insert(loaded.position, index);
-    }
-    for (row, user) in chunk.rows.iter().zip(&mut row_users).filter(|(_, user)| user.is_none()) {
-        if let Key::Email(email) = &row.row.key {
-            *user = found.get(&positions[&email_user_key(email)]).copied();
-        }
+    for (row, found) in open.into_iter().zip(found) {
+        row_users[row] = match found {
+            Found::Nobody => RowUser::Nobody,
+            Found::Several => RowUser::Several,
+            Found::One(id) => by_id.get(&id).map_or(RowUser::Nobody, |index| RowUser::One(*index)),
+        };
     }
     Ok((users, row_users))
 }
 
-async fn by_key(
-    tenant: Tenant,
-    keys: &[UserKey],
-    rules: &Rules<'_>,
-    source: &mut Source<'_>,
-) -> Result<Vec<muster_store::LoadedUser>> {
-    let Source::Locked(tx) = source else {
-        return Ok(source.connection().load_users_by_key(tenant, keys, rules.fields).await?);
-    };
-    // Locked in order of id, then asked for again: what was found before the lock may have changed until it.
-    let mut ids: Vec<UserId> = tx.find_users(tenant, keys).await?.into_iter().map(|(_, user)| user).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    tx.lock_users(tenant, &ids, rules.fields).await?;
-    Ok(tx.load_users_by_key(tenant, keys, rules.fields).await?)
-}
-
-/// The emails that rows give to users whom they name by something else.
-fn wanted_emails(rows: &[PreparedRow]) -> Vec<UserKey> {
-    let emails = rows.iter().flat_map(|row| &row.row.edits).filter_map(|edit| match (edit.field, &edit.patch) {
-        (FieldNumber::EMAIL, EditPatch::Set(_, Value::Text(email))) => Some(email_user_key(email)),
-        _ => None,
-    });
-    let different: HashSet<UserKey> = emails.collect();
-    different.into_iter().collect()
-}
-
-/// A user during a chunk.
-struct Working {
-    user: User,
-    /// The version in the database; 0: not there.
-    stored: i64,
-}
-
-struct Planner {
-    planned: PlannedChunk,
-    users: Vec<Working>,
-    /// Users made by this chunk, by their key.
-    made: HashMap<UserKey, usize>,
-    /// Who has the keys that rows want to give away.
-    taken: HashMap<UserKey, UserId>,
-    now: Timestamp,
-}
-
-impl Planner {
-    fn new(chunk: &Chunk, users: Vec<User>, taken: HashMap<UserKey, UserId>, now: Timestamp) -> Self {
-        let users = users.into_iter().map(|user| Working { stored: user.version, user }).collect();
-        let planned = PlannedChunk { from: chunk.from, to: chunk.to, at: now, ..PlannedChunk::default() };
-        Self { planned, users, made: HashMap::new(), taken, now }
-    }
-
-    fn run(mut self, rows: &[PreparedRow], row_users: &[Option<usize>], rules: &Rules<'_>) -> PlannedChunk {
-        for (PreparedRow { row, .. }, user) in rows.iter().zip(row_users) {
-            let outcome = self.row(row, *user, rules);
-            self.planned.counts.add(outcome.status);
-            self.planned.outcomes.push(outcome);
-        }
-        for Working { user, stored } in &self.users {
-            let row = || UserRow::new(user, *stored, rules.fields);
-            match stored {
-                0 => self.planned.created.push(row()),
-                stored if user.version > *stored => self.planned.updated.push(row()),
-                _ => {}
-            }
-        }
-        // In order of id, as the database keeps them; the new ones are in order already.
-        self.planned.updated.sort_unstable_by_key(|user| user.id);
-        self.planned
-    }
-
-    fn row(&mut self, row: &Row, user: Option<usize>, rules: &Rules<'_>) -> Outcome {
-        let key = match &row.key {
-            Key::Email(email) => Some(email_user_key(email)),
-            Key::Id(_) => None,
+/// In an undo: what happened to each user from the job's first change on.
+async fn load_past(chunk: &Chunk, order: &Order<'_>, source: &mut Source<'_>) -> Result<HashMap<UserId, Vec<Past>>> {
+    let mut past: HashMap<UserId, Vec<Past>> = HashMap::new();
+    let Some(undoing) = order.undo else { return Ok(past) };
+    let since: Vec<(UserId, i64)> = chunk.rows.iter().filter_map(|row| row.user.zip(row.since)).collect();
+    for set in source.connection().list_past(order.tenant, &since, order.rules.fields).await? {
+        let author = match set.job {
+            Some(job) if job == undoing.of => Author::Job,
+            Some(job) if undoing.earlier.contains(&job) => Author::Undo,
+            Some(_) | None => Author::Other,
         };
-        // An earlier row of this chunk may have made the user, or taken the key from the one who was found.
-        let user = user
-            .filter(|i| row.key.matches(&self.users[*i].user))
-            .or_else(|| key.as_ref().and_then(|key| self.made.get(key).copied()));
-        let decided = plan(row, user.map(|i| &self.users[i].user), rules);
-        let outcome = |status, user, error: Option<RowError>| {
-            let reason = error.map(|error| Reason { line: row.line, error });
-            Outcome { record: row.record, status, user, reason }
-        };
-        let id = user.map(|i| self.users[i].user.id);
-        match (decided, user) {
-            (Plan::Reject(error), _) => outcome(Status::Failed, id, Some(error)),
-            (Plan::Unchanged, _) => outcome(Status::Unchanged, id, None),
-            (Plan::Update(changes), Some(index)) => match self.change(index, row, &changes, rules) {
-                Ok(id) => outcome(Status::Updated, Some(id), None),
-                Err(error) => outcome(Status::Failed, id, Some(error)),
-            },
-            (Plan::Create(changes) | Plan::Update(changes), _) => {
-                let blank = User::blank(UserId(-1 - self.made.len() as i64), self.now);
-                let index = self.users.len();
-                self.users.push(Working { user: blank, stored: 0 });
-                match self.change(index, row, &changes, rules) {
-                    Ok(id) => {
-                        self.made.extend(key.map(|key| (key, index)));
-                        outcome(Status::Created, Some(id), None)
-                    }
-                    Err(error) => {
-                        self.users.pop();
-                        outcome(Status::Failed, None, Some(error))
-                    }
-                }
-            }
-        }
+        past.entry(set.user).or_default().push(Past { version: set.version, author, changes: set.changes });
     }
+    Ok(past)
+}
 
-    /// Applies a change set, taking and giving up the keys that go with it.
-    fn change(&mut self, index: usize, row: &Row, changes: &[Change], rules: &Rules<'_>) -> Result<UserId, RowError> {
-        let Working { user, .. } = &mut self.users[index];
-        if let Some(change) = changes.iter().find(|change| change.field == FieldNumber::EMAIL) {
-            let key = |value: &Option<Value>| match value {
-                Some(Value::Text(email)) => Some(email_user_key(email)),
-                _ => None,
-            };
-            let (old, new) = (key(&change.old), key(&change.new));
-            if old != new {
-                if let Some(new) = new {
-                    if self.taken.get(&new).is_some_and(|other| *other != user.id) {
-                        let shown = change.new.as_ref().map(Value::to_string).unwrap_or_default();
-                        let message = format!("another user has the email \"{shown}\"");
-                        return Err(RowError::cell(Code::NotUnique, "email", &shown, message));
-                    }
-                    self.taken.insert(new.clone(), user.id);
-                    // Taking back what was given up in this chunk is neither.
-                    if self.planned.releases.remove(&new).is_none() {
-                        self.planned.claims.insert(new, user.id);
-                    }
-                }
-                if let Some(old) = old
-                    && self.planned.claims.remove(&old).is_none()
-                {
-                    self.planned.releases.insert(old, user.id);
-                }
-            }
-        }
-        user.apply(changes, self.now);
-        self.planned.touched.add(changes);
-        let data = changes_to_stored(changes, rules.fields);
-        self.planned.sets.push(NewChangeSet { user: user.id, version: user.version, line: row.line, data });
-        Ok(user.id)
+/// The keys that rows may give to users who do not have them, beside the one by which a row names its user.
+fn wanted(chunk: &Chunk, order: &Order<'_>, users: &[User], past: &HashMap<UserId, Vec<Past>>) -> BTreeSet<UserKey> {
+    let fields = order.rules.fields;
+    let edits = chunk.rows.iter().flat_map(|row| &row.row.edits);
+    let mut wanted: BTreeSet<UserKey> = edits
+        .filter_map(|edit| match &edit.patch {
+            EditPatch::Set(_, value) => Some(UserKey::of_value(edit.field, value, fields)),
+            EditPatch::Clear => None,
+        })
+        .flatten()
+        .collect();
+    // Who comes back wants back what the user was called.
+    let back = users.iter().filter(|user| user.deleted);
+    wanted.extend(back.flat_map(|user| UserKey::of_user(user, fields)));
+    for change in past.values().flatten().flat_map(|set| &set.changes) {
+        wanted.extend(change.old.iter().flat_map(|old| UserKey::of_value(change.field, old, fields)));
     }
+    wanted
 }

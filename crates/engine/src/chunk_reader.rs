@@ -26,7 +26,8 @@ impl ChunkReader {
 
     /// The next chunk of about so many rows. Rows of one user are kept together, unless they are very many.
     pub(crate) fn next(&mut self, rows: usize) -> Result<Option<Chunk>> {
-        let mut chunk = Chunk { from: self.cursor, to: self.cursor, rows: Vec::with_capacity(rows) };
+        let (ends, list) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
+        let mut chunk = Chunk { from: self.cursor, ends, rows: list, goes_on: false };
         loop {
             let next = match self.held.take() {
                 Some(held) => Some(held),
@@ -36,15 +37,17 @@ impl ChunkReader {
                 },
             };
             let Some((row, length)) = next else { break };
-            let same_user = chunk.rows.last().is_some_and(|last| last.user == row.user && last.row.key == row.row.key);
-            if chunk.rows.len() >= rows && !(same_user && chunk.rows.len() < 2 * rows) {
+            if chunk.rows.len() >= rows {
+                chunk.goes_on = chunk.rows.last().is_some_and(|last| last.is_about_the_same(&row));
+            }
+            if chunk.rows.len() >= rows && !(chunk.goes_on && chunk.rows.len() < 2 * rows) {
                 self.held = Some((row, length));
                 break;
             }
             self.cursor += length;
+            chunk.ends.push(self.cursor);
             chunk.rows.push(row);
         }
-        chunk.to = self.cursor;
         Ok((!chunk.rows.is_empty()).then_some(chunk))
     }
 }

@@ -16,8 +16,7 @@ pub(crate) async fn write(
     if !tx.update_users(tenant, planned.updated).await? {
         return Ok(false);
     }
-    tx.release_keys(tenant, &planned.releases).await?;
-    if !tx.claim_keys(tenant, &planned.claims).await? {
+    if !tx.move_keys(tenant, &planned.moves).await? {
         return Ok(false);
     }
     tx.insert_users(tenant, planned.created).await?;

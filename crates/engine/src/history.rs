@@ -3,10 +3,11 @@
 use crate::caller::Caller;
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
-use crate::users::{Edits, writable};
+use crate::users::{Edits, OneChange, writable};
 use jiff::Timestamp;
 use muster_core::field::{FieldNumber, FieldSet};
 use muster_core::id::{JobId, UserId};
+use muster_core::job::JobKind;
 use muster_core::scope::Scope;
 use muster_core::user::{Change, Operator};
 use muster_core::value::Value;
@@ -202,7 +203,8 @@ impl Engine {
         caller.require(Scope::UsersWrite)?;
         let fields = self.fields(caller.tenant).await?;
         let (edits, field) = new.edits(&fields)?;
-        let edited = self.write_edits(caller, new.user, edits, None, &fields).await?;
+        let change = OneChange { kind: JobKind::Update, id: new.user, edits, if_version: None };
+        let edited = self.change_user(caller, &fields, change).await?;
         let before = Some(Place::Version(edited.user.version + 1));
         let (user, field) = (Some(new.user), Some(field));
         let filter = HistoryFilter { user, field, before, ..HistoryFilter::default() };

@@ -1,6 +1,8 @@
 //! What the engine keeps with a job.
 
-use muster_core::intake::sniff::Source;
+use muster_core::intake::encoding::Encoding;
+use muster_core::intake::sniff::{Format, Source};
+use muster_core::job::Relation;
 use muster_store::JobRef;
 use serde::{Deserialize, Serialize};
 
@@ -16,9 +18,33 @@ pub struct Input {
     pub size_bytes: u64,
     /// Its hash, in hex.
     pub sha256: String,
-    /// What was found out about it.
-    pub file: Source,
+    /// What was found out about it; none where the job has no file.
+    pub file: Option<Source>,
 }
+
+impl Input {
+    /// The input of a job that has no file.
+    pub(crate) fn none() -> Self {
+        Self { file_name: None, size_bytes: 0, sha256: String::new(), file: None }
+    }
+}
+
+/// What is known about the list that stands for the file of a job without one: a column of user ids.
+pub(crate) fn listing_source() -> Source {
+    Source {
+        format: Format::Csv,
+        encoding: Encoding::Utf8,
+        delimiter: ',',
+        compression: None,
+        header: vec!["id".to_owned()],
+        bom_bytes: 0,
+        sep_line: false,
+    }
+}
+
+/// The names of what a job takes over from the one it comes from, as they stand in its folder until it ends.
+pub(crate) const PARENT_OUTCOMES: &str = "parent-outcomes";
+pub(crate) const PARENT_PLAN: &str = "parent-plan";
 
 /// The place of one of a job's objects in the staging area.
 pub(crate) fn object(job: JobRef, what: &str) -> String {
@@ -35,10 +61,24 @@ pub(crate) fn reference(job: &Job) -> JobRef {
     JobRef { tenant: job.tenant, id: job.id }
 }
 
-/// The objects that a job needs: its input, what is prepared until it ends, and then its results.
-pub(crate) fn needed(job: &Job) -> Vec<&str> {
-    let prepared = job.prepared.as_ref().filter(|_| !job.state.is_final());
-    let prepared = prepared.into_iter().flat_map(|made| [&made.rows, &made.outcomes]);
-    let objects = std::iter::once(&job.staged).chain(prepared).chain(&job.results);
-    objects.map(String::as_str).collect()
+/// Whether a job that is over needs this object of its folder any more: its input and what explains it, but not what it
+/// worked with.
+pub(crate) fn is_kept(job: &Job, name: &str) -> bool {
+    let what = name.rsplit('/').next().unwrap_or_default();
+    let attempts = ["rows-", "outcomes-", "results-", "plan-", "listing-"];
+    match attempts.iter().any(|prefix| what.starts_with(prefix)) {
+        // Every attempt leaves its own; only what is pinned counts.
+        true => {
+            let working = job.prepared.iter().filter(|_| job.results.is_none());
+            let mut pinned = working.flat_map(|made| [&made.rows, &made.outcomes]);
+            let listing = job.prepared.iter().flat_map(|made| &made.listing);
+            pinned.any(|pinned| pinned == name) || listing.chain(&job.results).chain(&job.plan).any(|kept| kept == name)
+        }
+        false => what != PARENT_OUTCOMES && what != PARENT_PLAN || !job.state.is_final(),
+    }
+}
+
+/// How the job comes from another one, if it does.
+pub(crate) fn relation(job: &Job) -> Option<Relation> {
+    job.family.parent.map(|(_, relation)| relation)
 }

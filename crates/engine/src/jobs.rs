@@ -6,7 +6,7 @@ use crate::error::{EngineError, Result};
 use crate::job::{Job, reference};
 use muster_core::Code;
 use muster_core::id::JobId;
-use muster_core::job::JobKind;
+use muster_core::job::JobState;
 use muster_core::scope::Scope;
 use muster_store::{JobFilter, JobRef};
 use std::fs::File;
@@ -90,16 +90,20 @@ impl Engine {
         caller.require(Scope::JobsRead)?;
         caller.require(Scope::UsersRead)?;
         let job = self.find_job(caller, id).await?;
+        if job.source.file.is_none() {
+            return Err(EngineError::refuse(Code::NotFound, "The job has no file."));
+        }
         let file = self.staging().read(&job.staged, 0)?;
         Ok((job, file))
     }
 
-    /// Cancels a job: what is applied stays, the rest is never done. Doing it again changes nothing.
+    /// Cancels a job at once, whoever works on it: what is applied stays, the rest is never done. Doing it again changes
+    /// nothing.
     pub async fn cancel_job(&self, caller: &Caller, id: JobId) -> Result<JobView> {
         self.control(caller, id, Control::Cancel).await
     }
 
-    /// Stops a job before its next chunk. Doing it again changes nothing.
+    /// Stops a job at once, between two chunks. Doing it again changes nothing.
     pub async fn pause_job(&self, caller: &Caller, id: JobId) -> Result<JobView> {
         self.control(caller, id, Control::Pause).await
     }
@@ -112,19 +116,17 @@ impl Engine {
     async fn control(&self, caller: &Caller, id: JobId, control: Control) -> Result<JobView> {
         caller.require(Scope::JobsWrite)?;
         let job = self.find_job(caller, id).await?;
-        caller.require(match job.kind {
-            JobKind::Update => Scope::BulkUpdate,
-            JobKind::Import => Scope::BulkImport,
-        })?;
+        caller.require(job.kind.scope())?;
         let of: JobRef = reference(&job);
         let mut tx = self.store().begin().await?;
         let done = match control {
-            Control::Cancel => tx.request_cancel(of).await?,
-            Control::Pause => tx.request_pause(of).await?,
-            Control::Resume => tx.request_resume(of).await?,
+            Control::Cancel => tx.cancel_job(of, self.clock().now()).await?,
+            Control::Pause => tx.pause_job(of).await?,
+            Control::Resume => tx.resume_job(of).await?,
         };
         tx.commit().await?;
         self.submitted().notify_one();
+        self.stepped().notify_waiters();
         let job = self.find_job(caller, id).await?;
         match done || control.is_done(&job) {
             true => Ok(self.view(job)),
@@ -146,11 +148,10 @@ enum Control {
 impl Control {
     /// Whether the job is already what was asked for.
     fn is_done(self, job: &Job) -> bool {
-        use muster_core::job::JobState;
         match self {
             Self::Cancel => job.state == JobState::Cancelled,
             Self::Pause => job.state == JobState::Paused,
-            Self::Resume => job.state == JobState::Running,
+            Self::Resume => matches!(job.state, JobState::Queued | JobState::Running),
         }
     }
 

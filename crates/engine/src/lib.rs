@@ -5,7 +5,9 @@
 //! step by step (`run`). Everything that survives a crash is in the store or in the staging area; nothing in here is.
 
 mod accept;
+mod apply;
 mod caller;
+mod children;
 mod chunk;
 mod chunk_reader;
 mod clock;
@@ -15,12 +17,16 @@ mod engine;
 mod error;
 mod fault;
 mod fields;
+mod finish;
 mod frames;
 mod history;
 mod job;
 mod jobs;
 mod keys;
+mod lookup;
+mod planner;
 mod prepare;
+mod pulse;
 mod results;
 mod run;
 mod sort;
@@ -31,6 +37,7 @@ mod worker;
 
 pub use accept::{Limits, NewJob, Upload};
 pub use caller::Caller;
+pub use children::UndoRequest;
 pub use clock::Clock;
 pub use engine::Engine;
 pub use error::{EngineError, Result, chain};

@@ -4,20 +4,24 @@
 //! again beside them: complete, in input order, with the original columns; nothing is kept twice.
 
 use crate::caller::Caller;
+use crate::chunk::ChunkRecord;
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
 use crate::frames;
-use crate::job::{Job, object, reference};
+use crate::job::{Job, listing_source, object, reference};
+use crate::prepare::Selection;
 use crate::sort::{BUFFER_BYTES, Sorted, Sorter};
 use muster_core::Code;
+use muster_core::field::FieldSet;
 use muster_core::id::JobId;
 use muster_core::intake::header::RESULT_COLUMNS;
 use muster_core::intake::records::{Record, Records};
 use muster_core::intake::{Limits, ReadError};
 use muster_core::outcome::{Outcome, Status};
 use muster_core::scope::Scope;
+use muster_core::user::{changes_from_stored, wire_or_null};
 use serde::Serialize;
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Write};
@@ -113,7 +117,7 @@ async fn collect(engine: &Engine, job: &Job) -> Result<Sorted> {
     let mut connection = engine.store().read().await?;
     let mut next = 0;
     while let Some((cursor, blob)) = connection.next_outcomes(reference(job), next).await? {
-        for outcome in frames::decode::<Vec<Outcome>>(&blob)? {
+        for outcome in frames::decode::<ChunkRecord>(&blob)?.outcomes {
             sorter.push(&outcome.record.to_be_bytes(), &frames::encode(&outcome)?)?;
         }
         next = cursor + 1;
@@ -176,11 +180,12 @@ impl Engine {
         caller.require(Scope::JobsRead)?;
         caller.require(Scope::UsersRead)?;
         let (job, outcomes) = self.outcomes(self.find_job(caller, id).await?).await?;
+        let fields = self.fields(caller.tenant).await?;
         let (sender, receiver) = mpsc::channel(4);
         let (engine, of) = (self.clone(), job.clone());
         tokio::task::spawn_blocking(move || {
             let mut blocks = Blocks { sender: &sender, block: Vec::with_capacity(BLOCK_BYTES) };
-            let written = write_results(&engine, &of, outcomes, filter, format, &mut blocks);
+            let written = write_results(&engine, &of, &fields, outcomes, (filter, format), &mut blocks);
             if let Err(error) = written.and_then(|()| Ok(blocks.flush()?))
                 && !matches!(&error, EngineError::Staging(error) if error.kind() == ErrorKind::BrokenPipe)
             {
@@ -227,27 +232,42 @@ impl Engine {
 
 /// The columns that results add to the original ones.
 const OURS: [&str; 7] = ["_line", "_record", "_status", "_code", "_column", "_message", "_user_id"];
+/// The column that the results of a dry run add to those.
+const CHANGES: &str = "_changes";
 
 fn write_results(
     engine: &Engine,
     job: &Job,
+    fields: &FieldSet,
     mut outcomes: Outcomes,
-    filter: StatusFilter,
-    format: ResultFormat,
+    (filter, format): (StatusFilter, ResultFormat),
     out: &mut impl Write,
 ) -> Result<()> {
-    let input = engine.staging().read(&job.staged, 0)?;
-    let mut records = Records::new(input, &job.source.file, Limits::default());
-    let mut record = Record::new();
+    // A job without a file has a list of what its rows are about; before it was prepared it has not even that.
+    let listing = job.prepared.as_ref().and_then(|prepared| prepared.listing.as_deref());
+    let (name, source) = match (&job.source.file, listing) {
+        (Some(file), _) => (job.staged.as_str(), file.clone()),
+        (None, Some(listing)) => (listing, listing_source()),
+        (None, None) => return RowWriter::new(format, job, fields, &listing_source().header, out)?.finish(),
+    };
+    let mut records = Records::new(engine.staging().read(name, 0)?, &source, Limits::default());
+    let mut selection = Selection::open(engine.staging(), job)?;
+    let (mut record, mut written) = (Record::new(), 0);
     let mut next = outcomes.next()?;
-    let mut writer = RowWriter::new(format, &job.source.file.header, out)?;
-    while record.number() < job.counts.received {
+    let mut writer = RowWriter::new(format, job, fields, &source.header, out)?;
+    while written < job.counts.received {
         match records.read(&mut record) {
             Ok(true) => {}
             // A file with a fault ends its job before anything is written; its rows end where the fault is.
             Ok(false) | Err(ReadError::Fault(_)) => break,
             Err(ReadError::Io(error)) => return Err(error.into()),
         }
+        if let Some(selection) = &mut selection
+            && !selection.takes(record.number())?
+        {
+            continue;
+        }
+        written += 1;
         while next.as_ref().is_some_and(|outcome| outcome.record < record.number()) {
             next = outcomes.next()?;
         }
@@ -259,8 +279,23 @@ fn write_results(
     writer.finish()
 }
 
+/// What a dry run would change: field → {old, new}.
+fn changes_to_wire(stored: &str, fields: &FieldSet) -> Result<Json> {
+    let changes = changes_from_stored(stored, fields).map_err(|error| EngineError::Damaged(error.to_string()))?;
+    let mut object = Map::new();
+    for change in &changes {
+        let both = json!({ "old": wire_or_null(change.old.as_ref()), "new": wire_or_null(change.new.as_ref()) });
+        object.insert(fields.key_of(change.field).unwrap_or_default().to_owned(), both);
+    }
+    Ok(Json::Object(object))
+}
+
 /// Writes result rows in one of the formats.
 struct RowWriter<'a, W: Write> {
+    fields: &'a FieldSet,
+    /// Whether the job has lines and changes to show.
+    has_lines: bool,
+    dry_run: bool,
     /// The indexes of the original columns that are shown: all but those of earlier results.
     shown: Vec<usize>,
     header: &'a [String],
@@ -273,24 +308,27 @@ enum Out<W: Write> {
 }
 
 impl<'a, W: Write> RowWriter<'a, W> {
-    fn new(format: ResultFormat, header: &'a [String], out: W) -> Result<Self> {
+    fn new(format: ResultFormat, job: &Job, fields: &'a FieldSet, header: &'a [String], out: W) -> Result<Self> {
         let shown: Vec<usize> = (0..header.len()).filter(|i| !RESULT_COLUMNS.contains(&header[*i].trim())).collect();
         let out = match format {
             ResultFormat::Ndjson => Out::Ndjson(out),
             ResultFormat::Csv => {
                 let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(out);
                 let names = shown.iter().map(|i| header[*i].as_str()).chain(OURS);
+                let names = names.chain(job.dry_run.then_some(CHANGES));
                 writer.write_record(names).map_err(csv_error)?;
                 Out::Csv(Box::new(writer))
             }
         };
-        Ok(Self { shown, header, out })
+        Ok(Self { fields, has_lines: job.source.file.is_some(), dry_run: job.dry_run, shown, header, out })
     }
 
     fn write(&mut self, record: &Record, outcome: Option<&Outcome>) -> Result<()> {
         let reason = outcome.and_then(|outcome| outcome.reason.as_ref());
+        let changes = outcome.and_then(|outcome| outcome.changes.as_deref());
+        let changes = changes.map(|stored| changes_to_wire(stored, self.fields)).transpose()?;
         let ours = [
-            record.line().to_string(),
+            if self.has_lines { record.line().to_string() } else { String::new() },
             record.number().to_string(),
             outcome.map_or("unprocessed", |outcome| outcome.status.as_str()).to_owned(),
             reason.map_or(String::new(), |reason| reason.error.code.to_string()),
@@ -301,7 +339,9 @@ impl<'a, W: Write> RowWriter<'a, W> {
         match &mut self.out {
             Out::Csv(writer) => {
                 let cells = self.shown.iter().map(|i| record.text(*i));
-                writer.write_record(cells.chain(ours.iter().map(String::as_str))).map_err(csv_error)
+                let changes = self.dry_run.then(|| changes.map_or(String::new(), |changes| changes.to_string()));
+                let cells = cells.chain(ours.iter().map(String::as_str)).chain(changes.as_deref());
+                writer.write_record(cells).map_err(csv_error)
             }
             Out::Ndjson(out) => {
                 let mut object = Map::new();
@@ -316,6 +356,9 @@ impl<'a, W: Write> RowWriter<'a, W> {
                         _ => Json::String(text),
                     };
                     object.insert((*name).to_owned(), value);
+                }
+                if self.dry_run {
+                    object.insert(CHANGES.to_owned(), changes.unwrap_or(Json::Null));
                 }
                 let mut line = Json::Object(object).to_string();
                 line.push('\n');

@@ -51,6 +51,26 @@ impl Staging {
         Ok(BufReader::with_capacity(256 << 10, file))
     }
 
+    /// Gives an object a second name; each lives as long as it is needed. False where there is no such object.
+    pub(crate) fn link(&self, name: &str, other: &str) -> Result<bool> {
+        let path = self.root.join(other);
+        let folder = path.parent().unwrap_or(&self.root);
+        fs::create_dir_all(folder)?;
+        match fs::hard_link(self.root.join(name), &path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            other => other?,
+        }
+        self.make_durable(folder)?;
+        Ok(true)
+    }
+
+    /// The names in a folder are durable when the folder is, and the folder when the one that holds it is.
+    fn make_durable(&self, folder: &Path) -> io::Result<()> {
+        let folders = folder.ancestors().take_while(|folder| folder.starts_with(&self.root));
+        folders.into_iter().try_for_each(|folder| File::open(folder)?.sync_all())
+    }
+
     /// Removes an object. One that is not there is removed already.
     pub(crate) fn remove(&self, name: &str) {
         let path = self.root.join(name);
@@ -63,11 +83,11 @@ impl Staging {
         }
     }
 
-    /// Removes every object in a folder but these.
-    pub(crate) fn keep_only(&self, folder: &str, kept: &[&str]) -> Result<()> {
-        for entry in fs::read_dir(self.root.join(folder))? {
-            let name = format!("{folder}/{}", entry?.file_name().to_string_lossy());
-            if !kept.contains(&name.as_str()) {
+    /// Removes every object in a folder that is not to be kept.
+    pub(crate) fn keep_only(&self, folder: &str, kept: impl Fn(&str) -> bool) -> Result<()> {
+        for path in entries(&self.root.join(folder))? {
+            let name = format!("{folder}/{}", path.file_name().unwrap_or_default().to_string_lossy());
+            if !kept(&name) {
                 self.remove(&name);
             }
         }
@@ -136,11 +156,7 @@ impl Incoming {
         let folder = path.parent().unwrap_or(&staging.root);
         fs::create_dir_all(folder)?;
         file.persist(&path).map_err(|error| error.error)?;
-        // The name is durable when the folder is, and the folder when the one that holds it is.
-        for folder in folder.ancestors().take_while(|folder| folder.starts_with(&staging.root)) {
-            File::open(folder)?.sync_all()?;
-        }
-        Ok(())
+        Ok(staging.make_durable(folder)?)
     }
 }
 

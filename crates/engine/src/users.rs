@@ -2,23 +2,24 @@
 //! the same commit.
 
 use crate::caller::Caller;
-use crate::chunk::{Chunk, PlannedChunk, Source, plan_chunk};
+use crate::chunk::{Chunk, Order, Source, plan_chunk, sees};
 use crate::commit;
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
-use crate::prepare::{PreparedRow, email_user_key};
+use crate::prepare::PreparedRow;
 use jiff::Timestamp;
 use muster_core::email::parse_email;
 use muster_core::error::{Fault, RowError, excerpt};
 use muster_core::field::{Field, FieldNumber, FieldSet};
 use muster_core::id::UserId;
 use muster_core::job::{JobKind, Overdraft};
-use muster_core::plan::{Edit, Key, Row, Rules};
+use muster_core::key::{Key, UserKey};
+use muster_core::plan::{Edit, Row, Rules};
 use muster_core::scope::Scope;
-use muster_core::user::{Change, Operator, User, changes_to_stored};
+use muster_core::user::{Operator, User};
 use muster_core::value::{Value, patch_from_json};
 use muster_core::{Code, Error, Patch};
-use muster_store::{HistoryFilter, NewChangeSet, NewCommit, Place, UserRow};
+use muster_store::{Among, HistoryFilter, NewCommit, Place};
 use serde_json::Value as Json;
 
 /// How many change sets are read at a time to find how a user was.
@@ -33,12 +34,6 @@ pub struct UserEdit {
     pub values: Vec<(String, Json)>,
     /// The version that the user must have.
     pub if_version: Option<i64>,
-}
-
-/// A user after an edit, and whether anything changed.
-pub(crate) struct Edited {
-    pub user: User,
-    pub changed: bool,
 }
 
 /// Users in order of id, and the fields by which their values are read.
@@ -106,7 +101,9 @@ impl Engine {
             // What cannot be an email is nobody's.
             Some(email) if parse_email(email).is_none() => Vec::new(),
             Some(email) => {
-                let found = connection.load_users_by_key(caller.tenant, &[email_user_key(email)], &fields).await?;
+                let holder = connection.find_users(caller.tenant, Among::Live, &[UserKey::email(email)]).await?;
+                let ids: Vec<UserId> = holder.into_iter().map(|(_, user)| user).collect();
+                let found = connection.load_users(caller.tenant, &ids, &fields).await?;
                 found.into_iter().map(|loaded| loaded.user).filter(|user| user.id > after).collect()
             }
         };
@@ -120,67 +117,79 @@ impl Engine {
     pub async fn edit_user(&self, caller: &Caller, id: UserId, edit: &UserEdit) -> Result<(User, FieldSet)> {
         caller.require(Scope::UsersWrite)?;
         let fields = self.fields(caller.tenant).await?;
-        let edited = self.write_edits(caller, id, edits(edit, &fields)?, edit.if_version, &fields).await?;
-        Ok((edited.user, fields))
+        let (edits, if_version) = (edits(edit, &fields)?, edit.if_version);
+        let change = OneChange { kind: JobKind::Update, id, edits, if_version };
+        let changed = self.change_user(caller, &fields, change).await?;
+        Ok((changed.user, fields))
     }
 
-    /// Plans and writes what a request changes about a live user.
-    pub(crate) async fn write_edits(
+    /// Deletes a live user: it keeps everything, matches nothing, and gives up what names it. Refuses with
+    /// `version_mismatch` where the user must have a version and has another.
+    pub async fn delete_user(&self, caller: &Caller, id: UserId, if_version: Option<i64>) -> Result<()> {
+        caller.require(Scope::UsersDelete)?;
+        let fields = self.fields(caller.tenant).await?;
+        let change = OneChange { kind: JobKind::Delete, id, edits: Edits::default(), if_version };
+        self.change_user(caller, &fields, change).await.map(drop)
+    }
+
+    /// Brings a deleted user back, with its values and its history. Refuses with `not_unique` where somebody has taken
+    /// what named it. One who is not deleted stays as it is.
+    pub async fn restore_user(&self, caller: &Caller, id: UserId) -> Result<(User, FieldSet)> {
+        caller.require(Scope::UsersDelete)?;
+        let fields = self.fields(caller.tenant).await?;
+        let change = OneChange { kind: JobKind::Restore, id, edits: Edits::default(), if_version: None };
+        let changed = self.change_user(caller, &fields, change).await?;
+        Ok((changed.user, fields))
+    }
+
+    /// Does one thing to one user, as a job of one row would.
+    pub(crate) async fn change_user(
         &self,
         caller: &Caller,
-        id: UserId,
-        Edits { edits, columns, pointers }: Edits,
-        if_version: Option<i64>,
         fields: &FieldSet,
-    ) -> Result<Edited> {
+        change: OneChange,
+    ) -> Result<ChangedUser> {
+        let OneChange { kind, id, edits: Edits { edits, columns, pointers }, if_version } = change;
         let row = Row { record: 1, line: 0, key: Key::Id(id), edits };
-        let chunk = Chunk { from: 0, to: 0, rows: vec![PreparedRow { user: Some(id), row }] };
-        let rules = Rules { kind: JobKind::Update, overdraft: Overdraft::Reject, fields, columns: &columns };
+        let chunk = Chunk::of(PreparedRow::new(Some(id), row));
+        let rules = Rules { kind, overdraft: Overdraft::Reject, fields, columns: &columns };
+        let order = Order { tenant: caller.tenant, rules, dry_run: false, undo: None };
         loop {
             let (mut tx, reserved) = self.store().begin_commit(caller.tenant, 0).await?;
             let now = self.clock().now();
             let held = tx.lock_users(caller.tenant, &[id], fields).await?.pop().map(|loaded| loaded.user);
-            let held = held.filter(|user| !user.deleted).ok_or_else(|| EngineError::not_found("user"))?;
+            let held =
+                held.filter(|user| sees(kind, &Key::Id(id), user)).ok_or_else(|| EngineError::not_found("user"))?;
             check_version(&held, if_version)?;
-            let planned = plan_chunk(&chunk, caller.tenant, &rules, now, Source::Locked(&mut tx)).await?;
-            if let Some(reason) = planned.outcomes.iter().find_map(|outcome| outcome.reason.as_ref()) {
+            let planned = plan_chunk(&chunk, &order, None, now, Source::Locked(&mut tx)).await?;
+            if let Some(reason) = planned.record.outcomes.iter().find_map(|outcome| outcome.reason.as_ref()) {
                 return Err(refused(&reason.error, &columns, &pointers).into());
             }
             let commit = NewCommit { id: reserved.commit, at: now, job: None, actor: &caller.actor };
             if !commit::write(&mut tx, caller.tenant, planned, &commit).await? {
-                // Somebody took the email in this moment; the next plan sees them.
+                // Somebody took what names the user in this moment; the next plan sees them.
                 continue;
             }
             let version = held.version;
             let user = tx.get_user(caller.tenant, id, fields).await?.unwrap_or(held);
             tx.commit().await?;
-            return Ok(Edited { changed: user.version > version, user });
+            return Ok(ChangedUser { changed: user.version > version, user });
         }
     }
+}
 
-    /// Deletes a live user: it keeps everything, matches nothing, and gives up its email. Refuses with `version_mismatch`
-    /// where the user must have a version and has another.
-    pub async fn delete_user(&self, caller: &Caller, id: UserId, if_version: Option<i64>) -> Result<()> {
-        caller.require(Scope::UsersDelete)?;
-        let fields = self.fields(caller.tenant).await?;
-        let (mut tx, reserved) = self.store().begin_commit(caller.tenant, 0).await?;
-        let held = tx.lock_users(caller.tenant, &[id], &fields).await?.pop().map(|loaded| loaded.user);
-        let mut user = held.filter(|user| !user.deleted).ok_or_else(|| EngineError::not_found("user"))?;
-        check_version(&user, if_version)?;
-        let (version, now) = (user.version, self.clock().now());
-        let new = Some(Value::Boolean(true));
-        let changes = vec![Change { field: FieldNumber::DELETED, op: Operator::Overwrite, old: None, new }];
-        user.apply(&changes, now);
-        let mut planned = PlannedChunk::default();
-        planned.releases.extend(user.email.as_deref().map(|email| (email_user_key(email), id)));
-        let data = changes_to_stored(&changes, &fields);
-        planned.sets.push(NewChangeSet { user: id, version: user.version, line: 0, data });
-        planned.touched.add(&changes);
-        planned.updated.push(UserRow::new(&user, version, &fields));
-        let commit = NewCommit { id: reserved.commit, at: now, job: None, actor: &caller.actor };
-        commit::write(&mut tx, caller.tenant, planned, &commit).await?;
-        Ok(tx.commit().await?)
-    }
+/// What is done to one user.
+pub(crate) struct OneChange {
+    pub kind: JobKind,
+    pub id: UserId,
+    pub edits: Edits,
+    pub if_version: Option<i64>,
+}
+
+/// A user after that, and whether anything changed.
+pub(crate) struct ChangedUser {
+    pub user: User,
+    pub changed: bool,
 }
 
 fn check_version(user: &User, wanted: Option<i64>) -> Result<()> {

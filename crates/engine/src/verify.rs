@@ -4,12 +4,12 @@
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::job::Job;
-use crate::prepare::email_user_key;
-use muster_core::field::{FieldNumber, FieldSet};
+use muster_core::field::FieldSet;
 use muster_core::id::UserId;
 use muster_core::job::JobState;
+use muster_core::key::UserKey;
 use muster_core::user::User;
-use muster_store::{Community, Connection, JobFilter, Link, UserKey};
+use muster_store::{Among, Community, Connection, JobFilter, Link};
 use std::collections::VecDeque;
 
 /// How many breaks are told.
@@ -86,18 +86,17 @@ async fn verify_users(connection: &mut Connection, community: &Community, found:
         for loaded in &users {
             verify_user(connection, &mut links, &loaded.user, found).await?;
         }
-        let holders: Vec<(UserKey, UserId)> = users
-            .iter()
-            .filter(|loaded| !loaded.user.deleted)
-            .filter_map(|loaded| Some((email_user_key(loaded.user.email.as_deref()?), loaded.user.id)))
-            .collect();
+        let live = users.iter().map(|loaded| &loaded.user).filter(|user| !user.deleted);
+        let holders: Vec<(UserKey, UserId)> =
+            live.flat_map(|user| UserKey::of_user(user, &fields).into_iter().map(|key| (key, user.id))).collect();
         let wanted: Vec<UserKey> = holders.iter().map(|(key, _)| key.clone()).collect();
         let mut held = vec![None; wanted.len()];
-        for (position, user) in connection.find_users(community.tenant, &wanted).await? {
+        for (position, user) in connection.find_users(community.tenant, Among::Live, &wanted).await? {
             held[position] = Some(user);
         }
-        for ((_, user), held) in holders.iter().zip(held).filter(|((_, user), held)| *held != Some(*user)) {
-            found.report(community, format!("user {user} does not hold its email, {held:?} does"));
+        for ((key, user), held) in holders.iter().zip(held).filter(|((_, user), held)| *held != Some(*user)) {
+            let name = fields.key_of(key.field).unwrap_or_default();
+            found.report(community, format!("user {user} does not hold its {name}, {held:?} does"));
         }
         keys += wanted.len() as u64;
     }
@@ -105,9 +104,9 @@ async fn verify_users(connection: &mut Connection, community: &Community, found:
         let sentence = format!("user {} has a history and is not there", link.user);
         found.report(community, sentence);
     }
-    let stored = connection.count_user_keys(community.tenant, i64::from(FieldNumber::EMAIL.0)).await?;
+    let stored = connection.count_user_keys(community.tenant).await?;
     if stored != keys {
-        found.report(community, format!("{stored} emails are held, and {keys} live users have one"));
+        found.report(community, format!("{stored} keys are held, and live users have {keys}"));
     }
     Ok(())
 }
@@ -145,6 +144,7 @@ async fn verify_user(
     }
     let same = state.version == user.version
         && state.email == user.email
+        && state.identities == user.identities
         && state.deleted == user.deleted
         && state.values == user.values;
     if !same {

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use muster_core::Error;
 use muster_core::actor::Actor;
 use muster_core::id::{JobId, Tenant};
-use muster_core::job::{Counts, JobKind, JobOptions, JobState};
+use muster_core::job::{Counts, JobKind, JobOptions, JobState, Relation};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// How long a lease lasts that nobody extends, in seconds.
@@ -42,6 +42,12 @@ pub struct Job<S> {
     pub size_bytes: u64,
     /// The latest earlier job with the same bytes and kind.
     pub same_file_as: Option<JobId>,
+    /// Whether it only plans.
+    pub dry_run: bool,
+    /// What it has to do with other jobs.
+    pub family: Family,
+    /// The job that took this one back, or is doing so.
+    pub undo_job_id: Option<JobId>,
     /// Who submitted it.
     pub actor: Actor,
     /// When.
@@ -54,10 +60,6 @@ pub struct Job<S> {
     pub error: Option<Error>,
     /// The number of the latest claim.
     pub attempt: i64,
-    /// Whether somebody wants it to end.
-    pub cancel_requested: bool,
-    /// Whether somebody wants it to stop for a while.
-    pub pause_requested: bool,
     /// The sorted rows, once preparing ended.
     pub prepared: Option<Prepared>,
     /// How many bytes of the prepared rows are applied.
@@ -68,6 +70,19 @@ pub struct Job<S> {
     pub counts: Counts,
     /// The name of the merged outcomes in the staging area, once the job ended.
     pub results: Option<String>,
+    /// The name of the planned rows in the staging area, once a dry run ended.
+    pub plan: Option<String>,
+    /// How many users it changed, or would change.
+    pub affected: u64,
+}
+
+/// What a job has to do with the jobs before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Family {
+    /// The job that it comes from, and how.
+    pub parent: Option<(JobId, Relation)>,
+    /// The job that it takes back; where a planned undo is applied, that is not its parent.
+    pub undoes: Option<JobId>,
 }
 
 /// A job to be inserted.
@@ -87,8 +102,12 @@ pub struct NewJob<'a, S> {
     pub staged: &'a str,
     /// How long the input is.
     pub size_bytes: u64,
-    /// The hash of the input, in hex.
+    /// The hash of the input, in hex; empty where there is no file of its own.
     pub sha256: &'a str,
+    /// Whether it only plans.
+    pub dry_run: bool,
+    /// What it has to do with other jobs.
+    pub family: Family,
     /// Who submits it.
     pub actor: &'a Actor,
     /// When.
@@ -106,6 +125,12 @@ pub struct Prepared {
     pub rows_checksum: String,
     /// The name of the outcomes that preparing decided.
     pub outcomes: String,
+    /// The name of the list of what the rows are about, where the job has no file of its own.
+    #[serde(default)]
+    pub listing: Option<String>,
+    /// What the fields that the rows name were like, so that a plan is not applied after they changed.
+    #[serde(default)]
+    pub fields: String,
 }
 
 /// A job that can be worked on.
@@ -135,6 +160,8 @@ pub struct Progress {
     pub to: u64,
     /// The rows that it decides.
     pub counts: Counts,
+    /// How many users it changes whom no chunk before has changed.
+    pub affected: u64,
 }
 
 /// How a job ends.
@@ -146,6 +173,8 @@ pub struct EndOfJob<'a> {
     pub error: Option<&'a Error>,
     /// The name of the merged outcomes.
     pub results: Option<&'a str>,
+    /// The name of the planned rows.
+    pub plan: Option<&'a str>,
     /// The rows received.
     pub received: u64,
     /// When.
@@ -166,8 +195,11 @@ pub struct JobFilter {
 }
 
 const COLUMNS: &str = "tenant, id, number, kind, state, name, options, source, staged, size_bytes, same_file_as, actor,
-    submitted_at, started_at, finished_at, error, attempt, cancel_requested, pause_requested, prepared, cursor,
-    bytes_done, received, created, updated, unchanged, skipped, failed, results";
+    submitted_at, started_at, finished_at, error, attempt, prepared, cursor,
+    bytes_done, received, created, updated, unchanged, skipped, failed, results, dry_run, parent_job_id, relation, undoes,
+    undo_job_id, plan, affected";
+/// How many columns these are.
+const COLUMN_COUNT: usize = 34;
 
 fn word<T>(text: &str, parse: fn(&str) -> Option<T>) -> Result<T> {
     parse(text).ok_or_else(|| StoreError::Corrupt(format!("a job holds the word \"{text}\"")))
@@ -190,28 +222,38 @@ fn job<S: DeserializeOwned>(row: &Row<'_>) -> Result<Job<S>> {
         source: row.json(7)?,
         staged: row.string(8)?,
         size_bytes: count(9)?,
-        same_file_as: row.opt_text(10)?.is_some().then(|| row.parsed(10)).transpose()?,
+        same_file_as: opt_id(row, 10)?,
         actor: row.json(11)?,
         submitted_at: row.time(12)?,
         started_at: row.opt_time(13)?,
         finished_at: row.opt_time(14)?,
         error: row.opt_json(15)?,
         attempt: row.int(16)?,
-        cancel_requested: row.bool(17)?,
-        pause_requested: row.bool(18)?,
-        prepared: row.opt_json(19)?,
-        cursor: count(20)?,
-        bytes_done: count(21)?,
+        prepared: row.opt_json(17)?,
+        cursor: count(18)?,
+        bytes_done: count(19)?,
         counts: Counts {
-            received: count(22)?,
-            created: count(23)?,
-            updated: count(24)?,
-            unchanged: count(25)?,
-            skipped: count(26)?,
-            failed: count(27)?,
+            received: count(20)?,
+            created: count(21)?,
+            updated: count(22)?,
+            unchanged: count(23)?,
+            skipped: count(24)?,
+            failed: count(25)?,
         },
-        results: row.opt_text(28)?.map(str::to_owned),
+        results: row.opt_text(26)?.map(str::to_owned),
+        dry_run: row.bool(27)?,
+        family: Family {
+            parent: opt_id(row, 28)?.zip(row.opt_text(29)?.map(|text| word(text, Relation::parse)).transpose()?),
+            undoes: opt_id(row, 30)?,
+        },
+        undo_job_id: opt_id(row, 31)?,
+        plan: row.opt_text(32)?.map(str::to_owned),
+        affected: count(33)?,
     })
+}
+
+fn opt_id(row: &Row<'_>, i: usize) -> Result<Option<JobId>> {
+    row.opt_text(i)?.is_some().then(|| row.parsed(i)).transpose()
 }
 
 impl Connection {
@@ -248,19 +290,32 @@ impl Connection {
         self.query(&sql, &params, job).await
     }
 
+    /// The jobs that came from this one in a certain way, or take it back, and wrote or may still write; the oldest first.
+    pub async fn list_children<S: DeserializeOwned>(&mut self, of: JobRef, relation: Relation) -> Result<Vec<Job<S>>> {
+        let related = match relation {
+            Relation::Undo => "undoes = $2",
+            Relation::Apply => "parent_job_id = $2 AND relation = 'apply'",
+            Relation::Retry => "parent_job_id = $2 AND relation = 'retry'",
+        };
+        let sql = format!("SELECT {COLUMNS} FROM jobs WHERE tenant = $1 AND {related} AND NOT dry_run ORDER BY number");
+        self.query(&sql, params![of.tenant.0, &of.id.to_string()], job).await
+    }
+
     /// How many jobs of the community are not over.
     pub async fn count_open_jobs(&mut self, tenant: Tenant) -> Result<u64> {
-        let sql = "SELECT count(*) FROM job_queue WHERE tenant = $1";
+        // One that was cancelled and still has to be tidied up is over.
+        let sql = "SELECT count(*) FROM job_queue AS q JOIN jobs AS j ON j.tenant = q.tenant AND j.id = q.job_id
+                   WHERE q.tenant = $1 AND j.state <> 'cancelled'";
         self.query_one(sql, params![tenant.0], |row| Ok(row.int(0)? as u64)).await
     }
 
     /// Jobs that nobody works on and that nothing holds up, the oldest first: at most `limit`, and only inputs of at
     /// most `size_bytes`.
     pub async fn list_claimable(&mut self, size_bytes: u64, limit: u32) -> Result<Vec<JobRef>> {
-        // A job of a named queue waits for every earlier one of that queue.
+        // A job of a named queue waits for every earlier one of that queue. A cancelled one waits to be tidied up.
         let sql = format!(
             "SELECT j.tenant, j.id FROM job_queue AS q JOIN jobs AS j ON j.tenant = q.tenant AND j.id = q.job_id
-             WHERE j.state IN ('queued', 'running') AND j.size_bytes <= $1
+             WHERE j.state IN ('queued', 'running', 'cancelled') AND j.size_bytes <= $1
                AND (j.lease_expires_at IS NULL OR j.lease_expires_at < {now})
                AND NOT EXISTS (SELECT 1 FROM jobs AS e WHERE e.tenant = j.tenant AND e.queue = j.queue
                                AND e.number < j.number AND e.state IN ('queued', 'running', 'paused'))
@@ -292,12 +347,15 @@ impl Transaction {
         let sql = format!(
             "INSERT INTO jobs (tenant, id, number, kind, state, name, queue, options, source, staged, size_bytes, sha256,
                  same_file_as, actor, submitted_at, attempt, fruitless_attempts, cancel_requested, pause_requested,
-                 cursor, bytes_done, received, created, updated, unchanged, skipped, failed)
+                 cursor, bytes_done, received, created, updated, unchanged, skipped, failed, dry_run, parent_job_id,
+                 relation, undoes)
              VALUES ($1, $2, $3, $4, 'queued', $5, $6, $7, $8, $9, $10, $11,
-                 (SELECT e.id FROM jobs AS e WHERE e.tenant = $1 AND e.sha256 = $11 AND e.kind = $4
+                 (SELECT e.id FROM jobs AS e WHERE e.tenant = $1 AND e.sha256 = $11 AND e.kind = $4 AND e.sha256 <> ''
                   ORDER BY e.number DESC LIMIT 1),
-                 $12, $13, 0, 0, FALSE, FALSE, 0, 0, 0, 0, 0, 0, 0, 0) RETURNING {COLUMNS}"
+                 $12, $13, 0, 0, FALSE, FALSE, 0, 0, 0, 0, 0, 0, 0, 0, $14, $15, $16, $17) RETURNING {COLUMNS}"
         );
+        let (parent, relation) = new.family.parent.unzip();
+        let (parent, undoes) = (parent.map(|id| id.to_string()), new.family.undoes.map(|id| id.to_string()));
         let (options, source, actor) = (to_json(new.options)?, to_json(new.source)?, to_json(new.actor)?);
         let params = params![
             tenant.0,
@@ -313,11 +371,27 @@ impl Transaction {
             new.sha256,
             &actor,
             at,
+            new.dry_run,
+            parent.as_deref(),
+            relation.map(Relation::as_str),
+            undoes.as_deref(),
         ];
         let inserted = self.query_one(&sql, params, job).await?;
         let hint = "INSERT INTO job_queue (job_id, tenant, submitted_at) VALUES ($1, $2, $3)";
         self.execute(hint, params![&id, tenant.0, at]).await?;
         Ok(inserted)
+    }
+
+    /// Waits until nobody else makes a job from this one. False where it is not there.
+    pub async fn lock_job(&mut self, of: JobRef) -> Result<bool> {
+        let sql = "UPDATE jobs SET number = number WHERE tenant = $1 AND id = $2";
+        Ok(self.execute(sql, params![of.tenant.0, &of.id.to_string()]).await? == 1)
+    }
+
+    /// Keeps which job takes this one back.
+    pub async fn set_undo_job(&mut self, of: JobRef, undo: JobId) -> Result<()> {
+        let sql = "UPDATE jobs SET undo_job_id = $3 WHERE tenant = $1 AND id = $2";
+        self.execute(sql, params![of.tenant.0, &of.id.to_string(), &undo.to_string()]).await.map(drop)
     }
 
     /// Claims a job, if nobody else did. Claiming raises the attempt.
@@ -329,38 +403,34 @@ impl Transaction {
     ) -> Result<Option<Claim<S>>> {
         let now = self.dialect().now();
         let sql = format!(
-            "UPDATE jobs SET state = 'running', started_at = coalesce(started_at, $4), attempt = attempt + 1,
-                 fruitless_attempts = fruitless_attempts + 1, lease_owner = $3,
+            "UPDATE jobs SET state = CASE WHEN state = 'queued' THEN 'running' ELSE state END,
+                 started_at = CASE WHEN state = 'queued' THEN coalesce(started_at, $4) ELSE started_at END,
+                 attempt = attempt + 1, fruitless_attempts = fruitless_attempts + 1, lease_owner = $3,
                  lease_expires_at = {now} + {LEASE_SECONDS} * 1000000
-             WHERE tenant = $1 AND id = $2 AND state IN ('queued', 'running')
+             WHERE tenant = $1 AND id = $2 AND (state IN ('queued', 'running') OR (state = 'cancelled' AND EXISTS
+                   (SELECT 1 FROM job_queue AS q WHERE q.job_id = $2)))
                AND (lease_expires_at IS NULL OR lease_expires_at < {now})
              RETURNING {COLUMNS}, fruitless_attempts"
         );
         self.query_opt(&sql, params![of.tenant.0, &of.id.to_string(), owner, at.as_microsecond()], |row| {
-            Ok(Claim { job: job(row)?, fruitless_attempts: row.int(29)? })
+            Ok(Claim { job: job(row)?, fruitless_attempts: row.int(COLUMN_COUNT)? })
         })
         .await
     }
 
-    /// Extends the lease and reports what was read while preparing. `None` where the lease was lost; else whether
-    /// somebody wants the job to cancel or to pause.
-    pub async fn heartbeat(
-        &mut self,
-        of: JobRef,
-        attempt: i64,
-        reading: Option<(u64, u64)>,
-    ) -> Result<Option<(bool, bool)>> {
+    /// Extends the lease and reports what was read while preparing. False where the lease was lost: somebody else has
+    /// the job, or it was cancelled or paused.
+    pub async fn heartbeat(&mut self, of: JobRef, attempt: i64, reading: Option<(u64, u64)>) -> Result<bool> {
         let (bytes, rows) = reading.unzip();
         let sql = format!(
             "UPDATE jobs SET lease_expires_at = {now} + {LEASE_SECONDS} * 1000000,
                  bytes_done = coalesce($4, bytes_done), received = coalesce($5, received)
-             WHERE tenant = $1 AND id = $2 AND attempt = $3 AND state = 'running'
-             RETURNING cancel_requested, pause_requested",
+             WHERE tenant = $1 AND id = $2 AND attempt = $3 AND lease_owner IS NOT NULL",
             now = self.dialect().now()
         );
         let id = of.id.to_string();
-        let params = params![of.tenant.0, &id, attempt, bytes.map(|n| n as i64), rows.map(|n| n as i64),];
-        self.query_opt(&sql, params, |row| Ok((row.bool(0)?, row.bool(1)?))).await
+        let params = params![of.tenant.0, &id, attempt, bytes.map(|n| n as i64), rows.map(|n| n as i64)];
+        Ok(self.execute(&sql, params).await? == 1)
     }
 
     /// Pins what preparing made. False where the lease was lost.
@@ -390,16 +460,14 @@ impl Transaction {
         Ok(self.execute(sql, params).await? == 1)
     }
 
-    /// Moves the cursor, counts the chunk's rows and extends the lease. `None` where the lease was lost or the cursor
-    /// is elsewhere; else whether somebody wants the job to cancel or to pause. It locks the job until the
-    /// transaction ends.
-    pub async fn advance_job(&mut self, of: JobRef, attempt: i64, by: &Progress) -> Result<Option<(bool, bool)>> {
+    /// Moves the cursor, counts the chunk's rows and extends the lease. False where the lease was lost or the cursor
+    /// is elsewhere. It locks the job until the transaction ends.
+    pub async fn advance_job(&mut self, of: JobRef, attempt: i64, by: &Progress) -> Result<bool> {
         let sql = format!(
             "UPDATE jobs SET cursor = $5, created = created + $6, updated = updated + $7, unchanged = unchanged + $8,
-                 skipped = skipped + $9, failed = failed + $10, fruitless_attempts = 0,
+                 skipped = skipped + $9, failed = failed + $10, affected = affected + $11, fruitless_attempts = 0,
                  lease_expires_at = {now} + {LEASE_SECONDS} * 1000000
-             WHERE tenant = $1 AND id = $2 AND attempt = $3 AND state = 'running' AND cursor = $4
-             RETURNING cancel_requested, pause_requested",
+             WHERE tenant = $1 AND id = $2 AND attempt = $3 AND state = 'running' AND cursor = $4",
             now = self.dialect().now()
         );
         let counts = by.counts;
@@ -415,15 +483,17 @@ impl Transaction {
             counts.unchanged as i64,
             counts.skipped as i64,
             counts.failed as i64,
+            by.affected as i64,
         ];
-        self.query_opt(&sql, params, |row| Ok((row.bool(0)?, row.bool(1)?))).await
+        Ok(self.execute(&sql, params).await? == 1)
     }
 
-    /// Ends a job that is claimed. False where the lease was lost.
+    /// Ends a job that is claimed. False where the lease was lost. One that was cancelled stays so, and ended then.
     pub async fn end_job(&mut self, of: JobRef, attempt: i64, end: &EndOfJob<'_>) -> Result<bool> {
-        let sql = "UPDATE jobs SET state = $4, error = $5, results = $6, received = $7, finished_at = $8,
-                       lease_owner = NULL, lease_expires_at = NULL
-                   WHERE tenant = $1 AND id = $2 AND attempt = $3 AND state = 'running'";
+        let sql = "UPDATE jobs SET state = $4, error = $5, results = $6, received = $7,
+                       finished_at = coalesce(finished_at, $8), plan = $9, lease_owner = NULL, lease_expires_at = NULL
+                   WHERE tenant = $1 AND id = $2 AND attempt = $3 AND state IN ('running', $4)
+                     AND lease_owner IS NOT NULL";
         let (id, error) = (of.id.to_string(), end.error.map(to_json).transpose()?);
         let params = params![
             of.tenant.0,
@@ -434,6 +504,7 @@ impl Transaction {
             end.results,
             end.received as i64,
             end.at.as_microsecond(),
+            end.plan,
         ];
         let ended = self.execute(sql, params).await? == 1;
         if ended {
@@ -442,45 +513,41 @@ impl Transaction {
         Ok(ended)
     }
 
-    /// Gives a claimed job back without an end: paused where somebody wants that, else for the next worker. False
-    /// where the lease was lost.
+    /// Gives a claimed job back without an end, for the next worker. False where the lease was lost.
     pub async fn release_job(&mut self, of: JobRef, attempt: i64) -> Result<bool> {
-        let sql = "UPDATE jobs SET state = CASE WHEN pause_requested THEN 'paused' ELSE state END,
-                       lease_owner = NULL, lease_expires_at = NULL, fruitless_attempts = 0
-                   WHERE tenant = $1 AND id = $2 AND attempt = $3 AND state = 'running'";
+        let sql = "UPDATE jobs SET lease_owner = NULL, lease_expires_at = NULL, fruitless_attempts = 0
+                   WHERE tenant = $1 AND id = $2 AND attempt = $3 AND lease_owner IS NOT NULL";
         Ok(self.execute(sql, params![of.tenant.0, &of.id.to_string(), attempt]).await? == 1)
     }
 
     /// Lets go of the leases of an owner who is known to be gone, so that nobody waits for them to expire.
     pub async fn release_leases(&mut self, owner: &str) -> Result<u64> {
-        let sql =
-            "UPDATE jobs SET lease_owner = NULL, lease_expires_at = NULL WHERE lease_owner = $1 AND state = 'running'";
+        let sql = "UPDATE jobs SET lease_owner = NULL, lease_expires_at = NULL WHERE lease_owner = $1";
         self.execute(sql, params![owner]).await
     }
 
-    /// Asks a job to cancel. One that nobody has begun, or that is paused before anything was prepared, needs an end
-    /// like any other; a worker gives it, whoever asks. False where it is over or not there.
-    pub async fn request_cancel(&mut self, of: JobRef) -> Result<bool> {
+    /// Cancels a job at once, whoever works on it: the attempt is raised, so that worker writes nothing more. A worker
+    /// gathers the results later. False where the job is over or not there.
+    pub async fn cancel_job(&mut self, of: JobRef, at: Timestamp) -> Result<bool> {
         let sql =
-            "UPDATE jobs SET cancel_requested = TRUE, state = CASE WHEN state = 'paused' THEN 'running' ELSE state END
+            "UPDATE jobs SET state = 'cancelled', finished_at = $3, attempt = attempt + 1, fruitless_attempts = 0,
+                       lease_owner = NULL, lease_expires_at = NULL
                    WHERE tenant = $1 AND id = $2 AND state IN ('queued', 'running', 'paused')";
+        Ok(self.execute(sql, params![of.tenant.0, &of.id.to_string(), at.as_microsecond()]).await? == 1)
+    }
+
+    /// Pauses a job at once, in the same way. False where it is over or not there, or is paused.
+    pub async fn pause_job(&mut self, of: JobRef) -> Result<bool> {
+        let sql = "UPDATE jobs SET state = 'paused', attempt = attempt + 1, fruitless_attempts = 0,
+                       lease_owner = NULL, lease_expires_at = NULL
+                   WHERE tenant = $1 AND id = $2 AND state IN ('queued', 'running')";
         Ok(self.execute(sql, params![of.tenant.0, &of.id.to_string()]).await? == 1)
     }
 
-    /// Asks a job to pause; one that nobody works on is paused at once. False where it is over or not there.
-    pub async fn request_pause(&mut self, of: JobRef) -> Result<bool> {
-        let sql = "UPDATE jobs SET pause_requested = TRUE,
-                       state = CASE WHEN lease_owner IS NULL THEN 'paused' ELSE state END
-                   WHERE tenant = $1 AND id = $2 AND state IN ('queued', 'running', 'paused') AND NOT cancel_requested";
-        Ok(self.execute(sql, params![of.tenant.0, &of.id.to_string()]).await? == 1)
-    }
-
-    /// Takes a pause back. False where the job is over or not there.
-    pub async fn request_resume(&mut self, of: JobRef) -> Result<bool> {
-        let sql = "UPDATE jobs SET pause_requested = FALSE, state = CASE
-                       WHEN state = 'paused' AND started_at IS NULL THEN 'queued'
-                       WHEN state = 'paused' THEN 'running' ELSE state END
-                   WHERE tenant = $1 AND id = $2 AND state IN ('queued', 'running', 'paused')";
+    /// Lets a paused job go on. False where it is not paused or not there.
+    pub async fn resume_job(&mut self, of: JobRef) -> Result<bool> {
+        let sql = "UPDATE jobs SET state = CASE WHEN started_at IS NULL THEN 'queued' ELSE 'running' END
+                   WHERE tenant = $1 AND id = $2 AND state = 'paused'";
         Ok(self.execute(sql, params![of.tenant.0, &of.id.to_string()]).await? == 1)
     }
 

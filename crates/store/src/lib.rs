@@ -27,10 +27,11 @@ mod verify;
 pub use communities::Community;
 pub use connection::{Connection, Transaction};
 pub use error::{Result, StoreError};
-pub use history::{ChangeSet, CommitInfo, HistoryFilter, NewChangeSet, NewCommit, Place, Touched};
-pub use jobs::{Claim, EndOfJob, Job, JobFilter, JobRef, LEASE_SECONDS, NewJob, Prepared, Progress};
+pub use history::{ChangeSet, CommitInfo, HistoryFilter, JobChange, NewChangeSet, NewCommit, PastSet, Place, Touched};
+pub use jobs::{Claim, EndOfJob, Family, Job, JobFilter, JobRef, LEASE_SECONDS, NewJob, Prepared, Progress};
 pub use keys::{ApiKey, NewApiKey};
-pub use users::{LoadedUser, Reserved, UserKey, UserRow};
+pub use muster_core::key::UserKey;
+pub use users::{Among, KeyMoves, LoadedUser, Reserved, UserRow};
 pub use verify::Link;
 
 use dialect::Dialect;

@@ -14,6 +14,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../migrations/postgres/0001_foundation.sql"),
     ),
     (
+        2,
+        "bulk",
+        include_str!("../migrations/sqlite/0002_bulk.sql"),
+        include_str!("../migrations/postgres/0002_bulk.sql"),
+    ),
+    (
         6,
         "history",
         include_str!("../migrations/sqlite/0006_history.sql"),

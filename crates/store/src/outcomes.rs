@@ -13,6 +13,14 @@ impl Transaction {
 }
 
 impl Connection {
+    /// The outcomes of the last chunk that begins before this cursor.
+    pub async fn last_outcomes(&mut self, of: JobRef, before: u64) -> Result<Option<Vec<u8>>> {
+        let sql = "SELECT data FROM job_outcomes WHERE tenant = $1 AND job_id = $2 AND cursor < $3
+                   ORDER BY cursor DESC LIMIT 1";
+        let id = of.id.to_string();
+        self.query_opt(sql, params![of.tenant.0, &id, before as i64], |row| row.bytes(0)).await
+    }
+
     /// The outcomes of the next chunk at or after this cursor, and its cursor.
     pub async fn next_outcomes(&mut self, of: JobRef, cursor: u64) -> Result<Option<(u64, Vec<u8>)>> {
         let sql = "SELECT cursor, data FROM job_outcomes WHERE tenant = $1 AND job_id = $2 AND cursor >= $3

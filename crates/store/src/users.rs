@@ -4,18 +4,42 @@ use crate::connection::{Row, params};
 use crate::error::Result;
 use crate::rows::Rows;
 use crate::{Connection, Store, Transaction};
-use muster_core::field::{FieldNumber, FieldSet};
+use muster_core::field::FieldSet;
 use muster_core::id::{Tenant, UserId};
-use muster_core::user::{User, Values};
-use std::collections::BTreeMap;
+use muster_core::identity::after_prefix;
+use muster_core::key::UserKey;
+use muster_core::user::{User, Values, identities_from_stored, identities_to_stored};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// A text that names at most one live user of a community: an email in the form in which emails are compared.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct UserKey {
-    /// What kind of key: the number of the field whose value it is.
-    pub field: FieldNumber,
-    /// The value in the form in which it is compared.
-    pub key: String,
+/// Whose keys are looked through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Among {
+    /// Those of live users; each names one.
+    Live,
+    /// Those of deleted users; any number may have the same.
+    Deleted,
+}
+
+impl Among {
+    fn table(self) -> &'static str {
+        match self {
+            Self::Live => "user_keys",
+            Self::Deleted => "deleted_user_keys",
+        }
+    }
+}
+
+/// Keys that change hands in a commit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyMoves {
+    /// Keys that live users hold afterwards and did not before, in the order in which the database keeps them.
+    pub claims: BTreeMap<UserKey, UserId>,
+    /// Keys that live users held before and do not afterwards.
+    pub releases: BTreeMap<UserKey, UserId>,
+    /// Keys by which deleted users are known afterwards and were not before.
+    pub buried: BTreeSet<(UserKey, UserId)>,
+    /// Keys by which deleted users were known before and are not afterwards.
+    pub raised: BTreeSet<(UserKey, UserId)>,
 }
 
 /// A user who was found, and by what position of the question.
@@ -37,6 +61,7 @@ pub struct UserRow {
     /// The version that must be replaced; 0 for a user who is not there yet.
     pub planned: i64,
     email: Option<String>,
+    identities: Option<String>,
     deleted: bool,
     field_values: String,
     created_at: i64,
@@ -51,6 +76,7 @@ impl UserRow {
             version: user.version,
             planned,
             email: user.email.clone(),
+            identities: identities_to_stored(&user.identities),
             deleted: user.deleted,
             field_values: user.values.to_stored(fields),
             created_at: user.created_at.as_microsecond(),
@@ -68,7 +94,8 @@ pub struct Reserved {
     pub commit: i64,
 }
 
-pub(crate) const COLUMNS: &str = "u.id, u.version, u.email, u.deleted, u.field_values, u.created_at, u.updated_at";
+pub(crate) const COLUMNS: &str =
+    "u.id, u.version, u.email, u.deleted, u.field_values, u.created_at, u.updated_at, u.identities";
 
 fn user(row: &Row<'_>, first: usize, fields: &FieldSet) -> Result<User> {
     Ok(User {
@@ -79,6 +106,7 @@ fn user(row: &Row<'_>, first: usize, fields: &FieldSet) -> Result<User> {
         values: Values::from_stored(row.text(first + 4)?, fields)?,
         created_at: row.time(first + 5)?,
         updated_at: row.time(first + 6)?,
+        identities: identities_from_stored(row.opt_text(first + 7)?)?,
     })
 }
 
@@ -107,41 +135,43 @@ impl Connection {
         self.query_rows(&sql, params![tenant.0], &rows, |row| loaded(row, fields)).await
     }
 
-    /// The live users who carry these keys, in no particular order.
-    pub async fn load_users_by_key(
-        &mut self,
-        tenant: Tenant,
-        keys: &[UserKey],
-        fields: &FieldSet,
-    ) -> Result<Vec<LoadedUser>> {
-        let join = self.dialect().join();
-        let sql = format!(
-            "SELECT r.position, {COLUMNS} FROM {{rows}} AS r
-             {join} user_keys AS k ON k.tenant = $1 AND k.field = r.field AND k.key = r.key
-             {join} users AS u ON u.tenant = $1 AND u.id = k.user_id"
-        );
-        self.query_rows(&sql, params![tenant.0], &key_rows(keys), |row| loaded(row, fields)).await
-    }
-
     /// Who carries these keys: positions in the list, and ids.
-    pub async fn find_users(&mut self, tenant: Tenant, keys: &[UserKey]) -> Result<Vec<(usize, UserId)>> {
-        let join = self.dialect().join();
+    pub async fn find_users(&mut self, tenant: Tenant, among: Among, keys: &[UserKey]) -> Result<Vec<(usize, UserId)>> {
+        let (join, table) = (self.dialect().join(), among.table());
         let sql = format!(
             "SELECT r.position, k.user_id FROM {{rows}} AS r
-             {join} user_keys AS k ON k.tenant = $1 AND k.field = r.field AND k.key = r.key"
+             {join} {table} AS k ON k.tenant = $1 AND k.field = r.field AND k.key = r.key"
         );
         let rows = key_rows(keys);
         self.query_rows(&sql, params![tenant.0], &rows, |row| Ok((row.int(0)? as usize, UserId(row.int(1)?)))).await
     }
 
-    /// Which of these ids are live users: positions in the list.
-    pub async fn find_live_users(&mut self, tenant: Tenant, ids: &[UserId]) -> Result<Vec<usize>> {
+    /// Who carries keys that begin with these; a position occurs as often as somebody does.
+    pub async fn find_users_by_prefix(
+        &mut self,
+        tenant: Tenant,
+        among: Among,
+        prefixes: &[UserKey],
+    ) -> Result<Vec<(usize, UserId)>> {
+        let (join, table) = (self.dialect().join(), among.table());
+        let sql = format!(
+            "SELECT r.position, k.user_id FROM {{rows}} AS r
+             {join} {table} AS k ON k.tenant = $1 AND k.field = r.field AND k.key >= r.key AND k.key < r.until"
+        );
+        let until = prefixes.iter().map(|prefix| after_prefix(&prefix.key)).collect();
+        let rows = key_rows(prefixes).text("until", until);
+        self.query_rows(&sql, params![tenant.0], &rows, |row| Ok((row.int(0)? as usize, UserId(row.int(1)?)))).await
+    }
+
+    /// Which of these ids are users, or live ones: positions in the list.
+    pub async fn find_users_by_id(&mut self, tenant: Tenant, ids: &[UserId], live: bool) -> Result<Vec<usize>> {
         let rows = Rows::new().int("id", ids.iter().map(|id| id.0).collect()).int("position", positions(ids.len()));
         let join = self.dialect().join();
         let sql = format!(
-            "SELECT r.position FROM {{rows}} AS r {join} users AS u ON u.tenant = $1 AND u.id = r.id AND NOT u.deleted"
+            "SELECT r.position FROM {{rows}} AS r {join} users AS u ON u.tenant = $1 AND u.id = r.id
+             WHERE NOT (u.deleted AND $2)"
         );
-        self.query_rows(&sql, params![tenant.0], &rows, |row| Ok(row.int(0)? as usize)).await
+        self.query_rows(&sql, params![tenant.0, live], &rows, |row| Ok(row.int(0)? as usize)).await
     }
 
     /// One user, deleted or not.
@@ -205,25 +235,38 @@ impl Transaction {
         self.users_by_id(tenant, ids, fields, &lock).await
     }
 
-    /// Takes keys for users. Says whether all were free; where one was not, the transaction is to be given up.
-    pub async fn claim_keys(&mut self, tenant: Tenant, claims: &BTreeMap<UserKey, UserId>) -> Result<bool> {
-        let sql = "INSERT INTO user_keys (tenant, field, key, user_id)
-                   SELECT $1, r.field, r.key, r.user_id FROM {rows} AS r ON CONFLICT DO NOTHING";
-        let taken = self.execute_rows(sql, params![tenant.0], &claim_rows(claims)).await?;
-        Ok(taken == claims.len() as u64)
+    /// Gives keys up and takes others. Says whether all that were claimed were free; where one was not, the
+    /// transaction is to be given up.
+    pub async fn move_keys(&mut self, tenant: Tenant, moves: &KeyMoves) -> Result<bool> {
+        self.remove_keys(tenant, Among::Live, &claim_rows(&moves.releases)).await?;
+        self.remove_keys(tenant, Among::Deleted, &claim_rows(pairs(&moves.raised))).await?;
+        self.add_keys(tenant, Among::Deleted, &claim_rows(pairs(&moves.buried))).await?;
+        let claimed = self.add_keys(tenant, Among::Live, &claim_rows(&moves.claims)).await?;
+        Ok(claimed == moves.claims.len() as u64)
     }
 
-    /// Gives keys up.
-    pub async fn release_keys(&mut self, tenant: Tenant, claims: &BTreeMap<UserKey, UserId>) -> Result<()> {
-        let sql = "DELETE FROM user_keys WHERE tenant = $1 AND (field, key, user_id) IN
-                   (SELECT r.field, r.key, r.user_id FROM {rows} AS r)";
-        self.execute_rows(sql, params![tenant.0], &claim_rows(claims)).await.map(drop)
+    async fn add_keys(&mut self, tenant: Tenant, among: Among, keys: &Rows) -> Result<u64> {
+        let sql = format!(
+            "INSERT INTO {} (tenant, field, key, user_id)
+             SELECT $1, r.field, r.key, r.user_id FROM {{rows}} AS r ON CONFLICT DO NOTHING",
+            among.table()
+        );
+        self.execute_rows(&sql, params![tenant.0], keys).await
+    }
+
+    async fn remove_keys(&mut self, tenant: Tenant, among: Among, keys: &Rows) -> Result<u64> {
+        let sql = format!(
+            "DELETE FROM {} WHERE tenant = $1 AND (field, key, user_id) IN
+             (SELECT r.field, r.key, r.user_id FROM {{rows}} AS r)",
+            among.table()
+        );
+        self.execute_rows(&sql, params![tenant.0], keys).await
     }
 
     /// Adds users.
     pub async fn insert_users(&mut self, tenant: Tenant, users: Vec<UserRow>) -> Result<()> {
-        let sql = "INSERT INTO users (tenant, id, version, email, deleted, field_values, created_at, updated_at)
-                   SELECT $1, r.id, r.version, r.email, r.deleted, r.field_values, r.created_at, r.updated_at
+        let sql = "INSERT INTO users (tenant, id, version, email, identities, deleted, field_values, created_at, updated_at)
+                   SELECT $1, r.id, r.version, r.email, r.identities, r.deleted, r.field_values, r.created_at, r.updated_at
                    FROM {rows} AS r";
         let rows = user_rows(users);
         self.execute_rows(sql, params![tenant.0], &rows).await.map(drop)
@@ -238,7 +281,8 @@ impl Transaction {
             let sql = format!("SELECT 1 FROM {{rows}} AS r JOIN users AS u ON u.tenant = $1 AND u.id = r.id {lock}");
             self.query_rows(&sql, params![tenant.0], &ids, |_| Ok(())).await?;
         }
-        let sql = "UPDATE users SET version = r.version, email = r.email, deleted = r.deleted,
+        let sql =
+            "UPDATE users SET version = r.version, email = r.email, identities = r.identities, deleted = r.deleted,
                    field_values = r.field_values, updated_at = r.updated_at
                    FROM {rows} AS r WHERE users.tenant = $1 AND users.id = r.id AND users.version = r.planned";
         let rows = user_rows(users);
@@ -246,11 +290,18 @@ impl Transaction {
     }
 }
 
-fn claim_rows(claims: &BTreeMap<UserKey, UserId>) -> Rows {
-    Rows::new()
-        .int("field", claims.keys().map(|key| i64::from(key.field.0)).collect())
-        .text("key", claims.keys().map(|key| key.key.clone()).collect())
-        .int("user_id", claims.values().map(|user| user.0).collect())
+fn pairs(keys: &BTreeSet<(UserKey, UserId)>) -> impl Iterator<Item = (&UserKey, &UserId)> {
+    keys.iter().map(|(key, user)| (key, user))
+}
+
+fn claim_rows<'a>(claims: impl IntoIterator<Item = (&'a UserKey, &'a UserId)>) -> Rows {
+    let (mut fields, mut keys, mut users) = (Vec::new(), Vec::new(), Vec::new());
+    for (key, user) in claims {
+        fields.push(i64::from(key.field.0));
+        keys.push(key.key.clone());
+        users.push(user.0);
+    }
+    Rows::new().int("field", fields).text("key", keys).int("user_id", users)
 }
 
 fn user_rows(mut users: Vec<UserRow>) -> Rows {
@@ -258,6 +309,7 @@ fn user_rows(mut users: Vec<UserRow>) -> Rows {
         .int("id", users.iter().map(|user| user.id.0).collect())
         .int("version", users.iter().map(|user| user.version).collect())
         .opt_text("email", users.iter_mut().map(|user| user.email.take()).collect())
+        .opt_text("identities", users.iter_mut().map(|user| user.identities.take()).collect())
         .bool("deleted", users.iter().map(|user| user.deleted).collect())
         .int("updated_at", users.iter().map(|user| user.updated_at).collect())
         .int("created_at", users.iter().map(|user| user.created_at).collect())

@@ -50,9 +50,9 @@ impl Connection {
         .await
     }
 
-    /// How many keys of this kind the community's live users hold.
-    pub async fn count_user_keys(&mut self, tenant: Tenant, field: i64) -> Result<u64> {
-        let sql = "SELECT count(*) FROM user_keys WHERE tenant = $1 AND field = $2";
-        self.query_one(sql, params![tenant.0, field], |row| Ok(row.int(0)? as u64)).await
+    /// How many keys the community's live users hold.
+    pub async fn count_user_keys(&mut self, tenant: Tenant) -> Result<u64> {
+        let sql = "SELECT count(*) FROM user_keys WHERE tenant = $1";
+        self.query_one(sql, params![tenant.0], |row| Ok(row.int(0)? as u64)).await
     }
 }

@@ -14,6 +14,8 @@ pub const RESULT_COLUMNS: &[&str] =
 pub enum Role {
     /// What names the user.
     Key,
+    /// A part of an identity that the user has or gets.
+    Identity,
     /// Values of a field, or of the email where something else is the key; and the column of operators for it.
     Field {
         /// The field.
@@ -34,16 +36,68 @@ pub struct Columns {
     pub names: Vec<String>,
     /// What each column holds.
     pub roles: Vec<Role>,
-    /// The index of the key column.
+    /// The index of the key column; where identities are the key, that of the source id.
     pub key: usize,
     /// What the key is.
-    pub match_by: MatchBy,
+    pub matching: Matching,
+    /// The columns of an identity, if the file has them.
+    pub identity: Option<IdentityColumns>,
+}
+
+/// What names the users of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Matching {
+    /// The email.
+    Email,
+    /// The id.
+    Id,
+    /// An identity in another system.
+    Identity,
+    /// A unique field.
+    Unique(FieldNumber),
+}
+
+impl Matching {
+    /// What an option means among these fields. Refuses with `invalid_option` what is no unique field.
+    pub fn new(match_by: &MatchBy, fields: &FieldSet) -> Result<Self, Error> {
+        let key = match match_by {
+            MatchBy::Email => return Ok(Self::Email),
+            MatchBy::Id => return Ok(Self::Id),
+            MatchBy::External => return Ok(Self::Identity),
+            MatchBy::Field(key) => key,
+        };
+        match fields.find_by_key(key).filter(|field| !field.archived) {
+            Some(field) if field.rules.unique => Ok(Self::Unique(field.number)),
+            found => {
+                let what = if found.is_some() { "is not unique" } else { "is no field" };
+                let message = format!(
+                    "match_by is email, id, external or the key of a unique field; \"{}\" {what}",
+                    excerpt(key)
+                );
+                Err(Error::at("/match_by", Code::InvalidOption, message))
+            }
+        }
+    }
+}
+
+/// Where the parts of an identity stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdentityColumns {
+    /// The column of the system.
+    pub source: usize,
+    /// The column of the id there.
+    pub source_id: usize,
+    /// The column of the language, if there is one.
+    pub language: Option<usize>,
 }
 
 /// What a name in a header stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Target {
     Key,
+    Source,
+    SourceId,
+    IdentityLanguage,
     Field(FieldNumber),
     Operator(FieldNumber),
     Ignored,
@@ -54,7 +108,8 @@ enum Target {
 /// All faults are listed; the code of the error is the first of: missing key column, repeated, unknown, operator
 /// (section 10, "Header").
 pub fn map_header(header: &[String], fields: &FieldSet, options: &JobOptions) -> Result<Columns, Error> {
-    let match_by = options.match_by.unwrap_or_default();
+    let match_by = options.match_by.clone().unwrap_or_default();
+    let matching = Matching::new(&match_by, fields)?;
     let names: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
     let mut faults = Faults(Vec::new());
     let mapping = mapping(&names, options, &mut faults);
@@ -64,9 +119,9 @@ pub fn map_header(header: &[String], fields: &FieldSet, options: &JobOptions) ->
         .map(|(index, name)| {
             let target = match mapping.get(&normalize_name(name)) {
                 Some(None) => Ok(Target::Ignored),
-                Some(Some(field)) => resolve(field, match_by, fields),
+                Some(Some(field)) => resolve(field, matching, fields),
                 None if RESULT_COLUMNS.contains(&name.as_str()) => Ok(Target::Ignored),
-                None => resolve(name, match_by, fields),
+                None => resolve(name, matching, fields),
             };
             target.unwrap_or_else(|(code, message)| {
                 let ignored = code == Code::UnknownColumn && options.unknown_columns == Some(UnknownColumns::Ignore);
@@ -79,18 +134,26 @@ pub fn map_header(header: &[String], fields: &FieldSet, options: &JobOptions) ->
             })
         })
         .collect();
-    check_targets(&names, &targets, match_by, &mut faults);
+    check_targets(&names, &targets, &match_by, &mut faults);
     faults.refuse()?;
 
-    let operator_of = |number| targets.iter().position(|target| *target == Target::Operator(number));
+    let position = |wanted| targets.iter().position(|target| *target == wanted);
+    let operator_of = |number| position(Target::Operator(number));
+    let identity = position(Target::Source).zip(position(Target::SourceId));
+    let identity = identity.map(|(source, source_id)| {
+        let language = position(Target::IdentityLanguage);
+        IdentityColumns { source, source_id, language }
+    });
     let roles = targets.iter().map(|target| match target {
         Target::Key => Role::Key,
+        Target::Source | Target::SourceId | Target::IdentityLanguage => Role::Identity,
         Target::Field(number) => Role::Field { number: *number, operator: operator_of(*number) },
         Target::Operator(_) => Role::Operator,
         Target::Ignored => Role::Ignored,
     });
-    let key = targets.iter().position(|target| *target == Target::Key).unwrap_or_default();
-    Ok(Columns { roles: roles.collect(), names, key, match_by })
+    let roles = roles.collect();
+    let key = if matching == Matching::Identity { Target::SourceId } else { Target::Key };
+    Ok(Columns { roles, key: position(key).unwrap_or_default(), names, matching, identity })
 }
 
 /// The option `mapping` by the form in which names are compared. A column that the file does not have is a fault.
@@ -106,7 +169,7 @@ fn mapping<'a>(names: &[String], options: &'a JobOptions, faults: &mut Faults) -
 }
 
 /// What must hold between columns: none means the same as another, operators have values beside them, and one is the key.
-fn check_targets(names: &[String], targets: &[Target], match_by: MatchBy, faults: &mut Faults) {
+fn check_targets(names: &[String], targets: &[Target], match_by: &MatchBy, faults: &mut Faults) {
     let mut seen: HashMap<Target, &str> = HashMap::new();
     for (name, target) in names.iter().zip(targets).filter(|(_, target)| **target != Target::Ignored) {
         if let Some(first) = seen.insert(*target, name) {
@@ -122,9 +185,20 @@ fn check_targets(names: &[String], targets: &[Target], match_by: MatchBy, faults
             faults.add(name, Code::OperatorNotAllowed, message);
         }
     }
-    if !seen.contains_key(&Target::Key) {
-        let name = match_by.as_str();
+    let parts = [(Target::Source, "source"), (Target::SourceId, "source_id")];
+    let keys = if *match_by == MatchBy::External { &parts[..] } else { &[(Target::Key, match_by.as_str())] };
+    for (_, name) in keys.iter().filter(|(target, _)| !seen.contains_key(target)) {
         faults.add(name, Code::MissingKeyColumn, format!("no column is called \"{name}\", which names the user"));
+    }
+    // An identity that is not the key is given to the user, whole.
+    let all = [parts[0], parts[1], (Target::IdentityLanguage, "identity_language")];
+    let some = all.iter().find_map(|(target, _)| seen.get(target));
+    if let Some(name) = some.filter(|_| *match_by != MatchBy::External)
+        && parts.iter().any(|(target, _)| !seen.contains_key(target))
+    {
+        let message =
+            format!("\"{}\" is a part of an identity, which needs the columns source and source_id", excerpt(name));
+        faults.add(name, Code::UnknownColumn, message);
     }
 }
 
@@ -156,14 +230,16 @@ impl Faults {
 }
 
 /// What a name stands for: the key, a field that it names exactly, else, with `_op` at its end, the operators of one.
-fn resolve(name: &str, match_by: MatchBy, fields: &FieldSet) -> Result<Target, (Code, String)> {
+fn resolve(name: &str, matching: Matching, fields: &FieldSet) -> Result<Target, (Code, String)> {
     let normal = normalize_name(name);
-    if normal == match_by.as_str() {
-        return Ok(Target::Key);
-    }
     let field = |name: &str| fields.find_by_name(name).filter(|field| !field.archived);
     match normal.as_str() {
+        "email" if matching == Matching::Email => return Ok(Target::Key),
         "email" => return Ok(Target::Field(FieldNumber::EMAIL)),
+        "source" => return Ok(Target::Source),
+        "sourceid" => return Ok(Target::SourceId),
+        "identitylanguage" => return Ok(Target::IdentityLanguage),
+        "id" if matching == Matching::Id => return Ok(Target::Key),
         "id" => {
             let message = "the id of a user cannot be written; use match_by=id to find users by it";
             return Err((Code::ReadOnlyField, message.to_owned()));
@@ -171,7 +247,8 @@ fn resolve(name: &str, match_by: MatchBy, fields: &FieldSet) -> Result<Target, (
         _ => {}
     }
     if let Some(field) = field(name) {
-        return Ok(Target::Field(field.number));
+        let is_key = matching == Matching::Unique(field.number);
+        return Ok(if is_key { Target::Key } else { Target::Field(field.number) });
     }
     let base = name.len().checked_sub(3).and_then(|at| name.split_at_checked(at));
     if let Some((base, end)) = base
@@ -274,5 +351,19 @@ mod tests {
         assert_eq!(columns.roles[3], Role::Ignored);
         assert_eq!(code("email", &[("mapping", r#"{"Nope":"points"}"#)]), Code::UnknownColumn);
         assert_eq!(map("id,email", &[("match_by", "id")]).unwrap().key, 0);
+    }
+
+    #[test]
+    fn identities_name_users_or_are_given_to_them_and_are_never_half() {
+        let external = [("match_by", "external")];
+        let columns = map("Source,Email,Source ID,identity_language", &external).unwrap();
+        assert_eq!((columns.matching, columns.key), (Matching::Identity, 2));
+        assert_eq!(columns.identity, Some(IdentityColumns { source: 0, source_id: 2, language: Some(3) }));
+        assert_eq!(code("source,email", &external), Code::MissingKeyColumn);
+        assert!(map("email,source,source_id", &[]).unwrap().identity.is_some());
+        assert_eq!(code("email,source", &[]), Code::UnknownColumn);
+        for not_unique in ["first_name", "nobody"] {
+            assert_eq!(code("email", &[("match_by", not_unique)]), Code::InvalidOption);
+        }
     }
 }

@@ -1,15 +1,17 @@
 //! From the cells of a record to a [`Row`]: who is meant, and what is to be changed.
 
-use super::header::{Columns, Role};
+use super::header::{Columns, IdentityColumns, Matching, Role};
 use super::records::{Defect, Record};
 use crate::email::parse_email;
 use crate::error::{Code, RowError, excerpt};
 use crate::field::{FieldNumber, FieldSet};
 use crate::id::UserId;
-use crate::job::{DEFAULT_CLEAR_TOKEN, JobOptions, MatchBy};
+use crate::identity::Identity;
+use crate::job::{DEFAULT_CLEAR_TOKEN, JobOptions};
+use crate::key::Key;
 use crate::number::parse_integer;
 use crate::patch::Patch;
-use crate::plan::{Edit, Key, Row};
+use crate::plan::{Edit, Row};
 use crate::user::Operator;
 use crate::value::{DateFormat, Value};
 
@@ -43,13 +45,20 @@ impl<'a> RowParser<'a> {
             let column = self.columns.names.get(column).cloned();
             return Err(RowError { column, ..RowError::row(Code::MalformedQuote, message) });
         }
-        let key = self.key(record.text(self.columns.key))?;
+        let key = self.key(record)?;
         let mut edits = Vec::with_capacity(self.columns.roles.len());
         for (index, role) in self.columns.roles.iter().enumerate() {
             if let Role::Field { number, operator } = role {
                 let patch = self.patch(record, index, *number, *operator)?;
                 edits.extend(Edit::from_patch(*number, index as u16, patch));
             }
+        }
+        if let Some(columns) = self.columns.identity.filter(|_| self.columns.matching != Matching::Identity) {
+            let patch = match self.identity(record, columns)? {
+                Some(identity) => Patch::Set((Operator::Add, Value::Identities(vec![identity]))),
+                None => Patch::Keep,
+            };
+            edits.extend(Edit::from_patch(FieldNumber::IDENTITIES, columns.source_id as u16, patch));
         }
         Ok(Row { record: record.number(), line: record.line(), key, edits })
     }
@@ -65,15 +74,26 @@ impl<'a> RowParser<'a> {
         RowError { column: self.columns.names.get(column).cloned(), ..RowError::row(code, message) }
     }
 
-    fn key(&self, cell: &str) -> Result<Key, RowError> {
+    fn key(&self, record: &Record) -> Result<Key, RowError> {
+        let cell = record.text(self.columns.key);
         let column = &self.columns.names[self.columns.key];
         let text = cell.trim();
-        if text.is_empty() {
-            return Err(RowError::cell(Code::MissingKey, column, cell, "the cell that names the user is empty"));
+        let missing = || RowError::cell(Code::MissingKey, column, cell, "the cell that names the user is empty");
+        if let (Matching::Identity, Some(columns)) = (self.columns.matching, self.columns.identity) {
+            return self.identity(record, columns)?.map(Key::Identity).ok_or_else(missing);
         }
-        match self.columns.match_by {
-            MatchBy::Email => Ok(Key::Email(self.email(column, text)?)),
-            MatchBy::Id => match parse_integer(text) {
+        if text.is_empty() {
+            return Err(missing());
+        }
+        match self.columns.matching {
+            Matching::Email | Matching::Identity => Ok(Key::Email(self.email(column, text)?)),
+            Matching::Unique(number) => {
+                let field = self.fields.get(number).ok_or_else(missing)?;
+                let value =
+                    Value::from_text(field, text, &self.dates).map_err(|misfit| misfit.in_cell(column, text))?;
+                Ok(Key::Unique(number, value))
+            }
+            Matching::Id => match parse_integer(text) {
                 Ok(id) if id > 0 => Ok(Key::Id(UserId(id))),
                 _ => {
                     let message = format!("\"{}\" is not a user's id", excerpt(text));
@@ -81,6 +101,25 @@ impl<'a> RowParser<'a> {
                 }
             },
         }
+    }
+
+    /// The identity of a record; none where all its cells are empty.
+    fn identity(&self, record: &Record, columns: IdentityColumns) -> Result<Option<Identity>, RowError> {
+        let cell = |index: usize| record.text(index).trim();
+        let language = columns.language.map(cell);
+        let parts = [columns.source, columns.source_id];
+        if parts.iter().all(|index| cell(*index).is_empty()) && language.is_none_or(str::is_empty) {
+            return Ok(None);
+        }
+        if let Some(empty) = parts.iter().find(|index| cell(**index).is_empty()) {
+            let message = "an identity needs both a source and a source_id";
+            return Err(RowError::cell(Code::MissingKey, &self.columns.names[*empty], "", message));
+        }
+        let text = cell(columns.source_id);
+        let identity = Identity::new(cell(columns.source), text, language);
+        identity.map(Some).map_err(|message| {
+            RowError::cell(Code::InvalidIdentity, &self.columns.names[columns.source_id], text, message)
+        })
     }
 
     fn email(&self, column: &str, text: &str) -> Result<String, RowError> {

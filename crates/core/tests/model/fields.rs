@@ -69,6 +69,7 @@ impl Field {
             max: self.max.map(number),
             max_length: self.max_length,
             required: self.required,
+            ..Rules::default()
         }
     }
 }

@@ -149,7 +149,7 @@ async fn control(job: &OneJob, verb: &str) -> Result<()> {
         true => out::json(&answer),
         false => {
             let state = RemoteJob::read(&answer)?.state;
-            out::talk(format!("Asked the job to {verb}; it is {state}."));
+            out::talk(format!("The job is {state}."));
             Ok(())
         }
     }

@@ -1,7 +1,7 @@
 //! The words that the core knows, as schemas of the OpenAPI document.
 
 use muster_core::field::FieldType;
-use muster_core::job::{JobKind, JobState};
+use muster_core::job::{JobKind, JobState, Overdraft};
 use muster_core::outcome::Status;
 use muster_core::scope::Scope;
 use utoipa::openapi::schema::{Object, SchemaType};
@@ -15,6 +15,16 @@ fn words<T: Copy>(all: &[T], as_str: fn(T) -> &'static str) -> Object {
 /// The kinds of jobs.
 pub fn job_kind() -> Object {
     words(JobKind::ALL, JobKind::as_str)
+}
+
+/// The kinds of jobs that can be submitted.
+pub fn submitted_job_kind() -> Object {
+    words(JobKind::SUBMITTED, JobKind::as_str)
+}
+
+/// What a currency does below its minimum.
+pub fn overdraft() -> Object {
+    words(Overdraft::ALL, Overdraft::as_str)
 }
 
 /// The states of jobs.

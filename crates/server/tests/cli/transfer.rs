@@ -131,11 +131,11 @@ fn jobs_are_cancelled_paused_and_resumed() {
     let remote = Remote { home: &home, server, key };
     let id = remote.feed(&["import", "-", "--no-wait"], "Email\na@example.com\n").ok();
     let id = id.trim();
-    for (verb, state) in [("pause", "paused"), ("pause", "paused"), ("resume", "queued"), ("cancel", "queued")] {
+    for (verb, state) in [("pause", "paused"), ("pause", "paused"), ("resume", "queued"), ("cancel", "cancelled")] {
         let words = remote.run(&["jobs", verb, id]);
         assert!(words.code == Some(0) && words.err.contains(state), "{verb}: {words:?}");
     }
-    // A worker ends it when it comes to it.
+    // A worker gathers its results when it comes to it.
     let mut worker = home.command(&["worker"]).spawn().unwrap();
     assert!(remote.run(&["jobs", "watch", id]).exit(2).contains("The job was cancelled."));
     let error = remote.run(&["jobs", "resume", id]).exit(2);

@@ -175,7 +175,7 @@ async fn options_that_are_unknown_wrong_or_repeated_are_refused_by_name() {
         for (query, pointer) in [
             ("?colour=red", "/colour"),
             ("?overdraft=maybe", "/overdraft"),
-            ("?kind=delete", "/kind"),
+            ("?kind=undo", "/kind"),
             ("?name=a&name=a", "/name"),
             ("?mapping=[]", "/mapping"),
         ] {

@@ -2,6 +2,7 @@
 
 mod blocks;
 pub(crate) mod list;
+mod past;
 mod touched;
 
 use crate::Transaction;
@@ -14,6 +15,7 @@ use muster_core::field::FieldNumber;
 use muster_core::id::{JobId, Tenant, UserId};
 use muster_core::user::Change;
 
+pub use past::{JobChange, PastSet};
 pub use touched::Touched;
 
 /// How many changes one commit can hold: changes of commit `n` have the numbers from `n * COMMIT_SPAN`.

@@ -14,6 +14,7 @@ cases![
 async fn fields_are_listed_with_everything_that_was_said_of_them(bench: Bench) {
     let tenant = bench.set_up().await;
     let rules = Rules {
+        unique: false,
         options: vec![SelectOption { key: "ü".into(), name: "Über \"alles\"".into() }],
         min: Some("-0.000000000001".parse().expect("a number")),
         max: Some("9999999999999999999999999999".parse().expect("a number")),

@@ -10,10 +10,9 @@ use muster_core::user::{Change, Operator, User, changes_to_stored};
 use muster_core::value::Value;
 use muster_store::dialect::Dialect;
 use muster_store::{
-    Claim, Connection, Job, JobRef, NewChangeSet, NewCommit, NewJob, Store, Touched, Transaction, UserKey, UserRow,
-    testing,
+    Claim, Connection, Family, Job, JobRef, KeyMoves, NewChangeSet, NewCommit, NewJob, Store, Touched, Transaction,
+    UserKey, UserRow, testing,
 };
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Condvar, Mutex};
 use tempfile::TempDir;
@@ -150,7 +149,7 @@ impl Bench {
     pub async fn people(&self, tenant: Tenant, emails: &[&str]) -> Vec<User> {
         let (mut tx, reserved) = self.store.begin_commit(tenant, emails.len()).await.expect("a commit begins");
         let fields = tx.list_fields(tenant).await.expect("fields are listed");
-        let (mut users, mut sets, mut claims) = (Vec::new(), Vec::new(), BTreeMap::new());
+        let (mut users, mut sets, mut moves) = (Vec::new(), Vec::new(), KeyMoves::default());
         let mut touched = Touched::default();
         for (i, text) in emails.iter().enumerate() {
             let mut user = User::blank(UserId(reserved.first_user + i as i64), at(0));
@@ -158,10 +157,10 @@ impl Bench {
             user.apply(&changes, at(1));
             sets.push(set(&user, &changes, i as u64 + 2, &fields));
             touched.add(&changes);
-            claims.insert(email(text), user.id);
+            moves.claims.insert(email(text), user.id);
             users.push(user);
         }
-        assert!(tx.claim_keys(tenant, &claims).await.expect("keys are claimed"));
+        assert!(tx.move_keys(tenant, &moves).await.expect("keys are claimed"));
         let rows = users.iter().map(|user| UserRow::new(user, 0, &fields)).collect();
         tx.insert_users(tenant, rows).await.expect("users are inserted");
         let actor = actor();
@@ -248,6 +247,8 @@ pub async fn insert_job(
         staged: "jobs/input",
         size_bytes: 10 * u64::from(number),
         sha256,
+        dry_run: false,
+        family: Family::default(),
         actor: &actor(),
         submitted_at: at(i64::from(number)),
     };

@@ -2,9 +2,9 @@
 
 use crate::harness::{Bench, Source, actor, at, cases, insert_job, job_id};
 use muster_core::id::Tenant;
-use muster_core::job::{Counts, JobKind, JobOptions, JobState, Overdraft};
+use muster_core::job::{Counts, JobKind, JobOptions, JobState, Overdraft, Relation};
 use muster_core::{Code, Error};
-use muster_store::{EndOfJob, Job, JobFilter, JobRef};
+use muster_store::{EndOfJob, Family, Job, JobFilter, JobRef, NewJob};
 
 cases![
     a_job_is_read_back_as_it_was_submitted,
@@ -13,10 +13,11 @@ cases![
     open_jobs_are_counted_until_they_end,
     outcomes_are_read_chunk_by_chunk_until_the_job_ends,
     a_queued_job_is_paused_at_once_and_resumed_to_the_queue,
-    a_running_job_is_paused_when_its_worker_gives_it_back,
-    a_paused_job_that_is_cancelled_can_be_claimed_to_be_ended,
+    a_running_job_is_paused_at_once_and_its_worker_writes_nothing_more,
+    a_cancelled_job_is_over_at_once_and_claimed_only_to_be_tidied_up,
     nothing_is_asked_of_a_job_that_is_over_or_not_there,
-    a_job_that_is_to_be_cancelled_is_not_paused,
+    jobs_know_the_ones_they_come_from_and_are_listed_by_them,
+    the_outcomes_of_the_chunk_before_a_cursor_are_found,
 ];
 
 async fn a_job_is_read_back_as_it_was_submitted(bench: Bench) {
@@ -39,7 +40,7 @@ async fn a_job_is_read_back_as_it_was_submitted(bench: Bench) {
     assert_eq!((job.actor, job.submitted_at, job.started_at, job.finished_at), (actor(), at(3), None, None));
     assert_eq!((job.attempt, job.cursor, job.bytes_done, job.counts), (0, 0, 0, Counts::default()));
     assert!(job.error.is_none() && job.prepared.is_none() && job.results.is_none() && job.same_file_as.is_none());
-    assert!(!job.cancel_requested && !job.pause_requested);
+    assert!(!job.dry_run && job.family == Family::default() && job.undo_job_id.is_none() && job.affected == 0);
     let other: Option<Job<Source>> = bench.read().await.get_job(tenant, job_id(9)).await.expect("it is read");
     assert!(other.is_none());
 }
@@ -96,6 +97,7 @@ async fn end(bench: &Bench, of: JobRef, attempt: i64, state: JobState) -> bool {
         state,
         error: (state == JobState::Failed).then_some(&error),
         results: Some("merged"),
+        plan: None,
         received: 7,
         at: at(60),
     };
@@ -158,9 +160,9 @@ enum Ask {
 async fn ask(bench: &Bench, of: JobRef, what: Ask) -> bool {
     let mut tx = bench.begin().await;
     let asked = match what {
-        Ask::Cancel => tx.request_cancel(of).await,
-        Ask::Pause => tx.request_pause(of).await,
-        Ask::Resume => tx.request_resume(of).await,
+        Ask::Cancel => tx.cancel_job(of, at(50)).await,
+        Ask::Pause => tx.pause_job(of).await,
+        Ask::Resume => tx.resume_job(of).await,
     };
     tx.commit().await.expect("it is committed");
     asked.expect("it is decided")
@@ -169,48 +171,59 @@ async fn ask(bench: &Bench, of: JobRef, what: Ask) -> bool {
 async fn a_queued_job_is_paused_at_once_and_resumed_to_the_queue(bench: Bench) {
     let tenant = bench.set_up().await;
     let of = bench.submit(tenant, 1, None).await;
-    for _ in 0..2 {
-        assert!(ask(&bench, of, Ask::Pause).await, "asking again changes nothing");
-        assert_eq!(bench.job(of).await.state, JobState::Paused);
-    }
+    assert!(ask(&bench, of, Ask::Pause).await);
+    assert!(!ask(&bench, of, Ask::Pause).await, "asking again changes nothing");
+    assert_eq!(bench.job(of).await.state, JobState::Paused);
     assert!(bench.claimable().await.is_empty());
     assert!(bench.claim(of, "w").await.is_none());
-    for _ in 0..2 {
-        assert!(ask(&bench, of, Ask::Resume).await);
-        let job = bench.job(of).await;
-        assert_eq!((job.state, job.pause_requested), (JobState::Queued, false));
-    }
+    assert!(ask(&bench, of, Ask::Resume).await);
+    assert!(!ask(&bench, of, Ask::Resume).await);
+    assert_eq!(bench.job(of).await.state, JobState::Queued);
     assert_eq!(bench.claimable().await, [of.id]);
 }
 
-async fn a_running_job_is_paused_when_its_worker_gives_it_back(bench: Bench) {
+async fn a_running_job_is_paused_at_once_and_its_worker_writes_nothing_more(bench: Bench) {
     let tenant = bench.set_up().await;
     let of = bench.submit(tenant, 1, None).await;
     let claim = bench.claim(of, "w").await.expect("it is claimed");
     assert!(ask(&bench, of, Ask::Pause).await);
-    assert_eq!(bench.job(of).await.state, JobState::Running, "its worker has it still");
-    let mut tx = bench.begin().await;
-    let heard = tx.heartbeat(of, claim.job.attempt, None).await.expect("it is heard");
-    assert_eq!(heard, Some((false, true)));
-    assert!(tx.release_job(of, claim.job.attempt).await.expect("it is given back"));
-    tx.commit().await.expect("it is committed");
     assert_eq!(bench.job(of).await.state, JobState::Paused);
+    let mut tx = bench.begin().await;
+    assert!(!tx.heartbeat(of, claim.job.attempt, None).await.expect("it is decided"));
+    assert!(!tx.release_job(of, claim.job.attempt).await.expect("it is decided"));
+    tx.commit().await.expect("it is committed");
+    assert!(!end(&bench, of, claim.job.attempt, JobState::Completed).await);
     assert!(bench.claimable().await.is_empty());
     assert!(ask(&bench, of, Ask::Resume).await);
     assert_eq!(bench.job(of).await.state, JobState::Running, "it had begun");
     let again = bench.claim(of, "v").await.expect("it is claimed");
-    assert_eq!((again.job.attempt, again.job.started_at), (2, claim.job.started_at));
+    assert_eq!((again.job.attempt, again.job.started_at), (3, claim.job.started_at));
 }
 
-async fn a_paused_job_that_is_cancelled_can_be_claimed_to_be_ended(bench: Bench) {
+async fn a_cancelled_job_is_over_at_once_and_claimed_only_to_be_tidied_up(bench: Bench) {
     let tenant = bench.set_up().await;
-    let of = bench.submit(tenant, 1, None).await;
-    assert!(ask(&bench, of, Ask::Pause).await);
-    assert!(ask(&bench, of, Ask::Cancel).await);
-    let claim = bench.claim(of, "w").await.expect("it is claimed");
-    assert!(claim.job.cancel_requested);
-    assert!(end(&bench, of, claim.job.attempt, JobState::Cancelled).await);
-    assert_eq!(bench.job(of).await.state, JobState::Cancelled);
+    let queued = bench.submit(tenant, 1, None).await;
+    let (running, paused) = (bench.submit(tenant, 2, None).await, bench.submit(tenant, 3, None).await);
+    let stale = bench.claim(running, "w").await.expect("it is claimed").job.attempt;
+    assert!(ask(&bench, paused, Ask::Pause).await);
+    for of in [queued, running, paused] {
+        assert!(ask(&bench, of, Ask::Cancel).await);
+        let job = bench.job(of).await;
+        assert_eq!((job.state, job.finished_at), (JobState::Cancelled, Some(at(50))));
+        assert!(!ask(&bench, of, Ask::Cancel).await && !ask(&bench, of, Ask::Pause).await);
+    }
+    assert_eq!(bench.read().await.count_open_jobs(tenant).await.expect("they are counted"), 0);
+    assert!(!end(&bench, running, stale, JobState::Completed).await, "its worker lost it");
+    assert_eq!(bench.claimable().await, [queued.id, running.id, paused.id]);
+    for of in [queued, running, paused] {
+        let claim = bench.claim(of, "w").await.expect("it is claimed");
+        assert_eq!(claim.job.state, JobState::Cancelled);
+        assert!(!end(&bench, of, claim.job.attempt, JobState::Completed).await, "it stays cancelled");
+        assert!(end(&bench, of, claim.job.attempt, JobState::Cancelled).await);
+        let job = bench.job(of).await;
+        assert_eq!((job.finished_at, job.results.as_deref()), (Some(at(50)), Some("merged")));
+        assert!(bench.claim(of, "w").await.is_none(), "once");
+    }
 }
 
 async fn nothing_is_asked_of_a_job_that_is_over_or_not_there(bench: Bench) {
@@ -226,10 +239,61 @@ async fn nothing_is_asked_of_a_job_that_is_over_or_not_there(bench: Bench) {
     assert_eq!(bench.job(of).await.state, JobState::Completed);
 }
 
-async fn a_job_that_is_to_be_cancelled_is_not_paused(bench: Bench) {
+async fn jobs_know_the_ones_they_come_from_and_are_listed_by_them(bench: Bench) {
+    let tenant = bench.set_up().await;
+    let parent = bench.submit(tenant, 1, None).await;
+    let actor = actor();
+    let options = JobOptions::default();
+    let mut tx = bench.begin().await;
+    assert!(tx.lock_job(parent).await.expect("it is locked"));
+    for (number, relation, undoes, dry_run) in [
+        (2, Relation::Undo, Some(parent.id), true),
+        (3, Relation::Undo, Some(parent.id), false),
+        (4, Relation::Retry, None, false),
+    ] {
+        let new = NewJob {
+            id: job_id(number),
+            kind: JobKind::Undo,
+            name: "a child",
+            options: &options,
+            source: &"a source".to_owned(),
+            staged: "",
+            size_bytes: 0,
+            sha256: "",
+            dry_run,
+            family: Family { parent: Some((parent.id, relation)), undoes },
+            actor: &actor,
+            submitted_at: at(9),
+        };
+        let job: Job<Source> = tx.insert_job(tenant, &new).await.expect("it is inserted");
+        assert_eq!(
+            (job.dry_run, job.family, job.same_file_as),
+            (dry_run, new.family, None),
+            "no bytes are no same bytes"
+        );
+    }
+    tx.set_undo_job(parent, job_id(3)).await.expect("it is kept");
+    tx.commit().await.expect("it is committed");
+    assert_eq!(bench.job(parent).await.undo_job_id, Some(job_id(3)));
+    let mut read = bench.read().await;
+    for (relation, expected) in
+        [(Relation::Undo, vec![job_id(3)]), (Relation::Retry, vec![job_id(4)]), (Relation::Apply, vec![])]
+    {
+        let children: Vec<Job<Source>> = read.list_children(parent, relation).await.expect("they are listed");
+        assert_eq!(children.iter().map(|job| job.id).collect::<Vec<_>>(), expected, "{relation}");
+    }
+}
+
+async fn the_outcomes_of_the_chunk_before_a_cursor_are_found(bench: Bench) {
     let tenant = bench.set_up().await;
     let of = bench.submit(tenant, 1, None).await;
-    assert!(ask(&bench, of, Ask::Cancel).await && ask(&bench, of, Ask::Cancel).await);
-    assert!(!ask(&bench, of, Ask::Pause).await);
-    assert_eq!(bench.claimable().await, [of.id], "a worker gives it its end");
+    let mut tx = bench.begin().await;
+    for (cursor, data) in [(0, b"first".as_slice()), (100, b"second")] {
+        tx.insert_outcomes(of, cursor, data).await.expect("they are kept");
+    }
+    tx.commit().await.expect("it is committed");
+    let mut read = bench.read().await;
+    for (before, expected) in [(0, None), (100, Some(b"first".to_vec())), (200, Some(b"second".to_vec()))] {
+        assert_eq!(read.last_outcomes(of, before).await.expect("they are read"), expected);
+    }
 }

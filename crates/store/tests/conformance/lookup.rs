@@ -198,11 +198,17 @@ async fn a_history_from_before_is_found_after_the_migration(bench: Bench) {
     let migrations = "CREATE TABLE schema_migrations (number BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL);
                       INSERT INTO schema_migrations (number, name) VALUES (1, 'foundation')";
     testing::execute(&bench.store, migrations).await;
-    let tenant = bench.community(1).await;
+    let tenant = Tenant(1);
     let mut rows = format!(
-        "INSERT INTO users (tenant, id, version, email, deleted, field_values, created_at, updated_at)
+        "INSERT INTO communities (tenant, id, name, created_at) VALUES ({0}, '{1}', 'Old', 0);
+         INSERT INTO fields (tenant, number, id, key, name, kind, rules, built_in, archived, created_at) VALUES
+             ({0}, 16, '{1}', 'city', 'City', 'text', '{{}}', FALSE, FALSE, 0),
+             ({0}, 17, '{2}', 'points', 'Points', 'integer', '{{}}', FALSE, FALSE, 0);
+         INSERT INTO users (tenant, id, version, email, deleted, field_values, created_at, updated_at)
          VALUES ({0}, 1, 70, NULL, FALSE, '{{}}', 0, 0);",
-        tenant.0
+        tenant.0,
+        "01".repeat(12),
+        "02".repeat(12),
     );
     let job = job_id(3);
     for version in 1..=70 {

@@ -5,7 +5,9 @@ use muster_core::field::FieldNumber;
 use muster_core::id::{JobId, KeyId, Tenant, UserId};
 use muster_core::job::{Counts, JobState};
 use muster_core::user::User;
-use muster_store::{EndOfJob, HistoryFilter, Job, JobFilter, JobRef, NewApiKey, Prepared, Progress, UserRow};
+use muster_store::{
+    Among, EndOfJob, HistoryFilter, Job, JobFilter, JobRef, KeyMoves, NewApiKey, Prepared, Progress, UserRow,
+};
 use std::collections::BTreeMap;
 
 cases![
@@ -52,14 +54,16 @@ async fn all(bench: &Bench, tenant: Tenant) -> Vec<String> {
         format!("{jobs:?}"),
         format!("{job:?}"),
         format!("{:?}", read.load_users(tenant, &ids, &fields).await.expect("it is read")),
-        format!("{:?}", read.load_users_by_key(tenant, &keys, &fields).await.expect("it is read")),
-        format!("{:?}", read.find_users(tenant, &keys).await.expect("it is read")),
-        format!("{:?}", read.find_live_users(tenant, &ids).await.expect("it is read")),
+        format!("{:?}", read.find_users(tenant, Among::Live, &keys).await.expect("it is read")),
+        format!("{:?}", read.find_users_by_id(tenant, &ids, true).await.expect("it is read")),
+        format!("{:?}", read.list_job_changes(tenant, job_id(1), -1, 10).await.expect("it is read")),
+        format!("{:?}", read.list_past(tenant, &[(UserId(1), 1)], &fields).await.expect("it is read")),
+        format!("{:?}", read.last_outcomes(of, 1).await.expect("it is read")),
         format!("{:?}", read.get_user(tenant, UserId(1), &fields).await.expect("it is read")),
         format!("{:?}", read.list_users(tenant, UserId(0), 10, &fields).await.expect("it is read")),
         format!("{:?}", read.list_all_users(tenant, UserId(0), 10, &fields).await.expect("it is read")),
         format!("{:?}", read.list_links(tenant, (UserId(0), 0), 10, &fields).await.expect("it is read")),
-        format!("{:?}", read.count_user_keys(tenant, 0).await.expect("it is read")),
+        format!("{:?}", read.count_user_keys(tenant).await.expect("it is read")),
         format!("{:?}", read.count_open_jobs(tenant).await.expect("it is read")),
         format!("{:?}", read.next_outcomes(of, 0).await.expect("it is read")),
         format!("{:?}", read.find_api_key(tenant, &[1; 32]).await.expect("it is read")),
@@ -98,7 +102,8 @@ async fn a_stranger_changes_nothing_of_a_community(bench: Bench) {
     let rows = vec![UserRow::new(&user, 2, &fields)];
     assert!(!tx.update_users(stranger, rows).await.expect("it is decided"));
     let held = BTreeMap::from([(email("a@x.org"), UserId(1))]);
-    tx.release_keys(stranger, &held).await.expect("nothing is released");
+    let theirs = KeyMoves { releases: held, ..KeyMoves::default() };
+    assert!(tx.move_keys(stranger, &theirs).await.expect("nothing is released"));
     let revoked = tx.revoke_api_key(stranger, KeyId::from_bytes([1; 12]), at(1)).await;
     assert_eq!(revoked.expect("it is decided"), None);
     tx.commit().await.expect("it is committed");
@@ -124,21 +129,28 @@ async fn a_stranger_does_nothing_to_a_job(bench: Bench) {
     let before = all(&bench, own).await;
     let id: JobId = job_id(1);
     let of = JobRef { tenant: stranger, id };
-    let prepared =
-        Prepared { rows: String::new(), rows_bytes: 0, rows_checksum: String::new(), outcomes: String::new() };
+    let prepared = Prepared {
+        rows: String::new(),
+        rows_bytes: 0,
+        rows_checksum: String::new(),
+        outcomes: String::new(),
+        listing: None,
+        fields: String::new(),
+    };
     let (progress, end) = (
-        Progress { from: 0, to: 1, counts: Counts::default() },
-        EndOfJob { state: JobState::Cancelled, error: None, results: None, received: 0, at: at(9) },
+        Progress { from: 0, to: 1, counts: Counts::default(), affected: 0 },
+        EndOfJob { state: JobState::Cancelled, error: None, results: None, plan: None, received: 0, at: at(9) },
     );
     assert!(bench.claim(of, "x").await.is_none());
     let mut tx = bench.begin().await;
-    assert_eq!(tx.heartbeat(of, 1, None).await.expect("it is decided"), None);
+    assert!(!tx.heartbeat(of, 1, None).await.expect("it is decided"));
     assert!(!tx.pin_prepared(of, 1, &prepared, 0, &Counts::default()).await.expect("it is decided"));
-    assert_eq!(tx.advance_job(of, 1, &progress).await.expect("it is decided"), None);
+    assert!(!tx.advance_job(of, 1, &progress).await.expect("it is decided"));
     assert!(!tx.release_job(of, 1).await.expect("it is decided"));
-    assert!(!tx.request_cancel(of).await.expect("it is decided"));
-    assert!(!tx.request_pause(of).await.expect("it is decided"));
-    assert!(!tx.request_resume(of).await.expect("it is decided"));
+    assert!(!tx.lock_job(of).await.expect("it is decided"));
+    assert!(!tx.cancel_job(of, at(9)).await.expect("it is decided"));
+    assert!(!tx.pause_job(of).await.expect("it is decided"));
+    assert!(!tx.resume_job(of).await.expect("it is decided"));
     assert!(!tx.end_job(of, 1, &end).await.expect("it is decided"));
     tx.commit().await.expect("it is committed");
     assert_eq!(all(&bench, own).await, before);

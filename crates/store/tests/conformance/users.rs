@@ -3,9 +3,10 @@
 use crate::harness::{Bench, at, cases, change, email, text};
 use muster_core::field::{FieldNumber, FieldSet};
 use muster_core::id::{Tenant, UserId};
+use muster_core::identity::Identity;
 use muster_core::user::User;
 use muster_core::value::Value;
-use muster_store::{LoadedUser, UserRow};
+use muster_store::{Among, KeyMoves, LoadedUser, UserRow};
 use std::collections::BTreeMap;
 
 cases![
@@ -32,7 +33,8 @@ async fn delete(bench: &Bench, tenant: Tenant, user: &mut User) {
     bench.change(tenant, user, &changes, 9, None).await;
     let mut tx = bench.begin().await;
     let held = email(user.email.as_deref().expect("there is one"));
-    tx.release_keys(tenant, &BTreeMap::from([(held, user.id)])).await.expect("it is released");
+    let releases = BTreeMap::from([(held, user.id)]);
+    assert!(tx.move_keys(tenant, &KeyMoves { releases, ..KeyMoves::default() }).await.expect("it is released"));
     tx.commit().await.expect("it is committed");
 }
 
@@ -41,8 +43,13 @@ async fn a_user_is_read_back_as_it_was_written(bench: Bench) {
     let fields = bench.fields(tenant).await;
     let mut user = bench.people(tenant, &["Zoë@x.org"]).await.remove(0);
     let odd = "\"quoted\" {json} \\u00e9 \u{1f600} 'single' $1 ?1 {rows} r.id\n\t\u{7f}";
-    let changes =
-        [change(FieldNumber(16), None, text(odd)), change(FieldNumber(17), None, Some(Value::Integer(i64::MIN)))];
+    let identities = [Identity::new("CRM \"x\"", "7", Some("de")), Identity::new("a", "\u{1f600}", None)];
+    let identities = Value::Identities(identities.map(|one| one.expect("it is one")).to_vec());
+    let changes = [
+        change(FieldNumber(16), None, text(odd)),
+        change(FieldNumber(17), None, Some(Value::Integer(i64::MIN))),
+        change(FieldNumber::IDENTITIES, None, Some(identities)),
+    ];
     bench.change(tenant, &mut user, &changes, 5, None).await;
     let found = bench.read().await.get_user(tenant, user.id, &fields).await.expect("it is read");
     assert_eq!(found.as_ref(), Some(&user));
@@ -102,17 +109,17 @@ async fn users_are_found_by_key_deleted_ones_by_id_only(bench: Bench) {
     delete(&bench, tenant, &mut people[1]).await;
     let keys = [email("ÉVA@x.org"), email("bob@x.org"), email("nobody@x.org"), email("ann@X.org")];
     let mut read = bench.read().await;
-    let mut found = read.find_users(tenant, &keys).await.expect("they are found");
+    let mut found = read.find_users(tenant, Among::Live, &keys).await.expect("they are found");
     found.sort_unstable();
     assert_eq!(found, [(0, people[2].id), (3, people[0].id)]);
-    let loaded = read.load_users_by_key(tenant, &keys, &fields).await.expect("they are loaded");
-    assert_eq!(sorted(loaded), [(0, people[2].clone()), (3, people[0].clone())]);
     let ids: Vec<UserId> = people.iter().map(|user| user.id).chain([UserId(500)]).collect();
-    let mut live = read.find_live_users(tenant, &ids).await.expect("they are found");
-    live.sort_unstable();
-    assert_eq!(live, [0, 2]);
+    for (live, expected) in [(true, &[0, 2][..]), (false, &[0, 1, 2])] {
+        let mut found = read.find_users_by_id(tenant, &ids, live).await.expect("they are found");
+        found.sort_unstable();
+        assert_eq!(found, expected);
+    }
     assert_eq!(read.load_users(tenant, &ids, &fields).await.expect("they are loaded").len(), 3);
-    assert_eq!(read.count_user_keys(tenant, 0).await.expect("they are counted"), 2);
+    assert_eq!(read.count_user_keys(tenant).await.expect("they are counted"), 2);
 }
 
 async fn a_user_whose_version_moved_is_not_overwritten(bench: Bench) {
@@ -159,11 +166,11 @@ async fn an_empty_set_asks_for_nothing_and_changes_nothing(bench: Bench) {
     let mut tx = bench.begin().await;
     assert!(tx.load_users(tenant, &[], &fields).await.expect("nobody is loaded").is_empty());
     assert!(tx.lock_users(tenant, &[], &fields).await.expect("nobody is locked").is_empty());
-    assert!(tx.load_users_by_key(tenant, &[], &fields).await.expect("nobody is loaded").is_empty());
-    assert!(tx.find_users(tenant, &[]).await.expect("nobody is found").is_empty());
-    assert!(tx.find_live_users(tenant, &[]).await.expect("nobody is found").is_empty());
-    assert!(tx.claim_keys(tenant, &BTreeMap::new()).await.expect("nothing is claimed"));
-    tx.release_keys(tenant, &BTreeMap::new()).await.expect("nothing is released");
+    assert!(tx.find_users(tenant, Among::Live, &[]).await.expect("nobody is found").is_empty());
+    assert!(tx.find_users_by_id(tenant, &[], true).await.expect("nobody is found").is_empty());
+    assert!(tx.find_users_by_prefix(tenant, Among::Deleted, &[]).await.expect("nobody is found").is_empty());
+    assert!(tx.list_past(tenant, &[], &fields).await.expect("nothing is listed").is_empty());
+    assert!(tx.move_keys(tenant, &KeyMoves::default()).await.expect("nothing is moved"));
     tx.insert_users(tenant, Vec::new()).await.expect("nobody is inserted");
     assert!(tx.update_users(tenant, Vec::new()).await.expect("nobody is written"));
 }
@@ -191,7 +198,7 @@ async fn a_large_set_is_written_and_found_at_once(bench: Bench) {
     let keys: Vec<_> = emails.iter().map(|text| email(text)).collect();
     let mut read = bench.read().await;
     assert_eq!(read.load_users(tenant, &ids, &fields).await.expect("they are loaded").len(), 5_000);
-    let mut found = read.find_users(tenant, &keys).await.expect("they are found");
+    let mut found = read.find_users(tenant, Among::Live, &keys).await.expect("they are found");
     found.sort_unstable();
     assert_eq!(found, ids.into_iter().enumerate().collect::<Vec<_>>());
 }

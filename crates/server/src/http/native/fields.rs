@@ -56,7 +56,7 @@ struct FieldBody {
     max_length: Option<u32>,
     /// Whether every user must have a value.
     required: bool,
-    /// Whether no two users may have the same value.
+    /// Whether no two users may have the same value, so that the value names a user (`match_by`).
     unique: bool,
     /// Whether users are found by it quickly.
     indexed: bool,
@@ -88,7 +88,7 @@ impl From<Field> for FieldBody {
             max: bound(field.rules.max),
             max_length: field.rules.max_length,
             required: field.rules.required,
-            unique: false,
+            unique: field.rules.unique,
             indexed: false,
             built_in: field.built_in,
         }
@@ -131,6 +131,9 @@ struct NewFieldBody {
     /// Whether every user must have a value.
     #[serde(default)]
     required: bool,
+    /// Whether no two users may have the same value, so that the value names a user (`match_by`).
+    #[serde(default)]
+    unique: bool,
 }
 
 /// An option: its name, or key and name.
@@ -172,6 +175,7 @@ impl NewFieldBody {
                 max: limit("/max", self.max)?,
                 max_length: self.max_length,
                 required: self.required,
+                unique: self.unique,
             },
             key: self.key,
             name: self.name,

@@ -23,7 +23,8 @@ pub struct JobBody {
     kind: JobKind,
     /// Its name in the log.
     name: String,
-    /// Where it stands: `queued → running → completed | failed | cancelled`, `running ⇄ paused`.
+    /// Where it stands: `queued → running → completed | failed | cancelled`, `running ⇄ paused`, `running → planned` (a dry
+    /// run).
     #[schema(schema_with = words::job_state)]
     state: JobState,
     /// Whether it only plans.
@@ -41,9 +42,9 @@ pub struct JobBody {
     error: Option<JobErrorBody>,
     /// The latest earlier job of the same kind with the same bytes.
     same_file_as: Option<String>,
-    /// The job that this one belongs to.
+    /// The job that this one applies, undoes or tries again.
     parent_job_id: Option<String>,
-    /// The job that undid this one.
+    /// The job that undid this one, or is doing so.
     undo_job_id: Option<String>,
     /// Who submitted it.
     submitted_by: ActorBody,
@@ -55,7 +56,7 @@ pub struct JobBody {
     finished_at: Option<Timestamp>,
 }
 
-/// What is known about a file.
+/// What is known about the file; nothing for a job without one.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Source)]
 pub struct SourceBody {
@@ -64,16 +65,16 @@ pub struct SourceBody {
     /// Its length as it was sent.
     size_bytes: u64,
     /// Its SHA-256, in hex.
-    sha256: String,
+    sha256: Option<String>,
     /// What kind of file it is.
-    #[schema(value_type = String, example = "csv")]
-    format: Format,
+    #[schema(value_type = Option<String>, example = "csv")]
+    format: Option<Format>,
     /// Its encoding.
-    #[schema(value_type = String, example = "utf-8")]
-    encoding: Encoding,
+    #[schema(value_type = Option<String>, example = "utf-8")]
+    encoding: Option<Encoding>,
     /// The character between cells.
-    #[schema(value_type = String, example = ",")]
-    delimiter: char,
+    #[schema(value_type = Option<String>, example = ",")]
+    delimiter: Option<char>,
     /// `gzip` or `zstd`, if it is compressed.
     #[schema(value_type = Option<String>)]
     compression: Option<Compression>,
@@ -155,12 +156,12 @@ impl From<Input> for SourceBody {
         Self {
             file_name: input.file_name,
             size_bytes: input.size_bytes,
-            sha256: input.sha256,
-            format: input.file.format,
-            encoding: input.file.encoding,
-            delimiter: input.file.delimiter,
-            compression: input.file.compression,
-            header: input.file.header,
+            sha256: Some(input.sha256).filter(|hash| !hash.is_empty()),
+            format: input.file.as_ref().map(|file| file.format),
+            encoding: input.file.as_ref().map(|file| file.encoding),
+            delimiter: input.file.as_ref().map(|file| file.delimiter),
+            compression: input.file.as_ref().and_then(|file| file.compression),
+            header: input.file.map(|file| file.header).unwrap_or_default(),
         }
     }
 }
@@ -197,7 +198,7 @@ impl From<JobView> for JobBody {
             kind: job.kind,
             name: job.name,
             state: job.state,
-            dry_run: false,
+            dry_run: job.dry_run,
             options: job.options,
             counts: job.counts.into(),
             progress: ProgressBody {
@@ -210,8 +211,8 @@ impl From<JobView> for JobBody {
             source: job.source.into(),
             error: job.error.map(JobErrorBody::from),
             same_file_as: job.same_file_as.map(|id| id.to_string()),
-            parent_job_id: None,
-            undo_job_id: None,
+            parent_job_id: job.family.parent.map(|(id, _)| id.to_string()),
+            undo_job_id: job.undo_job_id.map(|id| id.to_string()),
             submitted_by: job.actor.into(),
             submitted_at: job.submitted_at,
             started_at: job.started_at,

@@ -12,9 +12,17 @@ use utoipa::openapi::{RefOr, Required, Schema};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 /// Every option but `kind`, and what the document says about it.
-const OPTIONS: [(&str, &str); 11] = [
+const OPTIONS: [(&str, &str); 15] = [
     ("name", "The name of the job in the log; the name of the file if there is none."),
-    ("match_by", "What names the user: `email` (default) or `id`."),
+    ("dry_run", "`true` plans every row and writes nothing; the job ends `planned`, and can then be applied."),
+    ("on_error", "`continue` (default), or `abort`: the job stops at the first row that fails."),
+    ("max_failed", "The most rows that may fail; with more the job stops as `failed`."),
+    ("max_affected", "The most users that may be changed; the job stops as `failed` before it changes more."),
+    (
+        "match_by",
+        "What names the user: `email` (default), `id`, `external` (columns `source`, `source_id` and, optionally, \
+         `identity_language`), or the key of a unique field.",
+    ),
     ("mapping", "A JSON object: column → field, or null to skip the column."),
     ("unknown_columns", "`refuse` (default) or `ignore` columns that name nothing."),
     ("clear_token", "The cell that clears a value; `\\N` by default. An empty cell keeps it."),
@@ -37,11 +45,17 @@ pub fn door() -> Door {
 fn set(new: &mut NewJob, name: &str, text: &str) -> Result<(), Error> {
     match name {
         "kind" => {
-            new.kind = JobKind::parse(text).ok_or_else(|| {
-                let kinds: Vec<_> = JobKind::ALL.iter().map(|kind| kind.as_str()).collect();
+            let kind = JobKind::parse(text).filter(|kind| JobKind::SUBMITTED.contains(kind));
+            new.kind = kind.ok_or_else(|| {
+                let kinds: Vec<_> = JobKind::SUBMITTED.iter().map(|kind| kind.as_str()).collect();
                 let message = format!("kind is one of {}, not \"{}\"", kinds.join(", "), excerpt(text));
                 invalid_option(name, message)
             })?;
+            Ok(())
+        }
+        "dry_run" => {
+            let message = || invalid_option(name, format!("dry_run is true or false, not \"{}\"", excerpt(text)));
+            new.dry_run = text.parse().map_err(|_| message())?;
             Ok(())
         }
         "name" => {
@@ -57,7 +71,7 @@ pub struct JobOptionParams;
 
 impl IntoParams for JobOptionParams {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let kind = ("kind", "What is done with the users that the rows name.", words::job_kind());
+        let kind = ("kind", "What is done with the users that the rows name.", words::submitted_job_kind());
         let options = OPTIONS.into_iter().map(|(name, about)| (name, about, words::text().build()));
         let parameter = |(name, about, schema)| {
             ParameterBuilder::new()
@@ -77,7 +91,7 @@ pub struct JobForm;
 
 impl PartialSchema for JobForm {
     fn schema() -> RefOr<Schema> {
-        let form = words::form("file", "The file.").property("kind", words::job_kind());
+        let form = words::form("file", "The file.").property("kind", words::submitted_job_kind());
         let options = OPTIONS.into_iter();
         options.fold(form, |form, (name, about)| form.property(name, words::text().description(Some(about)))).into()
     }

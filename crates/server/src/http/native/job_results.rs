@@ -191,8 +191,9 @@ async fn get_file(
 }
 
 fn content_type(job: &Job) -> String {
-    match job.source.file.compression {
-        None => format!("text/csv; charset={}", job.source.file.encoding),
+    let Some(file) = &job.source.file else { return "application/octet-stream".to_owned() };
+    match file.compression {
+        None => format!("text/csv; charset={}", file.encoding),
         Some(Compression::Gzip) => "application/gzip".to_owned(),
         Some(Compression::Zstd) => "application/zstd".to_owned(),
     }

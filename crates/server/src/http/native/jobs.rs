@@ -1,6 +1,7 @@
 //! Jobs: submitted, listed, looked at, told to stop and go on.
 
 use super::job_body::JobBody;
+use super::job_children;
 use super::job_options::{JobForm, JobOptionParams, door};
 use crate::http::App;
 use crate::http::auth::Auth;
@@ -11,8 +12,6 @@ use crate::http::problem::Problems;
 use crate::http::upload::Description;
 use crate::http::words;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
-use axum::http::header::LOCATION;
 use axum::response::IntoResponse;
 use muster_core::id::JobId;
 use muster_core::job::{JobKind, JobState};
@@ -31,6 +30,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(cancel_job))
         .routes(routes!(pause_job))
         .routes(routes!(resume_job))
+        .merge(job_children::routes())
 }
 
 /// Submit a job
@@ -50,7 +50,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
             headers(("Location" = String, description = "The address of the job."))),
         Problems,
     ),
-    security(("key" = ["bulk:update"]), ("key" = ["bulk:import"])),
+    security(("key" = ["bulk:update"]), ("key" = ["bulk:import"]), ("key" = ["bulk:delete"])),
 )]
 async fn submit_job(
     State(app): State<App>,
@@ -62,8 +62,7 @@ async fn submit_job(
         description.set(&name, &text)?;
     }
     let job = description.receive(&app.engine, &caller, request).await?;
-    let location = [(LOCATION, format!("/v1/jobs/{}", job.id))];
-    Ok((StatusCode::ACCEPTED, location, Json(JobBody::from(app.engine.view(job)))))
+    Ok(job_children::accepted(app.engine.view(job)))
 }
 
 /// Which jobs are listed.
@@ -158,12 +157,17 @@ async fn get_job(
 
 /// Cancel a job
 ///
-/// What is applied stays; the rest is never done. Doing it again changes nothing.
+/// It ends at once, whoever works on it. What is applied stays; the rest is never done. Doing it again changes nothing.
 #[utoipa::path(
     post, path = "/v1/jobs/{id}/cancel", tag = "Jobs",
     params(("id" = String, Path, description = "The job.")),
     responses((status = 200, description = "The job.", body = JobBody), Problems),
-    security(("key" = ["jobs:write", "bulk:update"]), ("key" = ["jobs:write", "bulk:import"])),
+    security(
+        ("key" = ["jobs:write", "bulk:update"]),
+        ("key" = ["jobs:write", "bulk:import"]),
+        ("key" = ["jobs:write", "bulk:delete"]),
+        ("key" = ["jobs:write", "bulk:undo"]),
+    ),
 )]
 async fn cancel_job(
     State(app): State<App>,
@@ -176,12 +180,17 @@ async fn cancel_job(
 
 /// Pause a job
 ///
-/// It stops before its next chunk. Doing it again changes nothing.
+/// It stops at once, between two chunks. Doing it again changes nothing.
 #[utoipa::path(
     post, path = "/v1/jobs/{id}/pause", tag = "Jobs",
     params(("id" = String, Path, description = "The job.")),
     responses((status = 200, description = "The job.", body = JobBody), Problems),
-    security(("key" = ["jobs:write", "bulk:update"]), ("key" = ["jobs:write", "bulk:import"])),
+    security(
+        ("key" = ["jobs:write", "bulk:update"]),
+        ("key" = ["jobs:write", "bulk:import"]),
+        ("key" = ["jobs:write", "bulk:delete"]),
+        ("key" = ["jobs:write", "bulk:undo"]),
+    ),
 )]
 async fn pause_job(
     State(app): State<App>,
@@ -199,7 +208,12 @@ async fn pause_job(
     post, path = "/v1/jobs/{id}/resume", tag = "Jobs",
     params(("id" = String, Path, description = "The job.")),
     responses((status = 200, description = "The job.", body = JobBody), Problems),
-    security(("key" = ["jobs:write", "bulk:update"]), ("key" = ["jobs:write", "bulk:import"])),
+    security(
+        ("key" = ["jobs:write", "bulk:update"]),
+        ("key" = ["jobs:write", "bulk:import"]),
+        ("key" = ["jobs:write", "bulk:delete"]),
+        ("key" = ["jobs:write", "bulk:undo"]),
+    ),
 )]
 async fn resume_job(
     State(app): State<App>,

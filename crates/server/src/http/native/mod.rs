@@ -3,6 +3,7 @@
 mod fields;
 mod history;
 mod job_body;
+mod job_children;
 mod job_options;
 mod job_results;
 mod jobs;

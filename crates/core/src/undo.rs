@@ -1,0 +1,279 @@
+//! The decision for one user of an undo, without any I/O (invariant 8 of the design).
+//!
+//! What nobody touched since the job goes back to exactly what it was, unset becomes unset again. Where somebody did, an
+//! operator is reversed by what it did to the number, and an overwrite is kept and told. "Since" is by the order of
+//! changes, never by equal values.
+
+use crate::error::{Code, RowError};
+use crate::field::{Field, FieldNumber, FieldType};
+use crate::number;
+use crate::plan::{Plan, Rules, limit};
+use crate::user::{Change, Operator, User};
+use crate::value::Value;
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
+
+/// Whose change set it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Author {
+    /// The job that is being undone.
+    Job,
+    /// An earlier undo of that job, which did not reach everybody.
+    Undo,
+    /// Anybody else.
+    Other,
+}
+
+/// A change set of the user.
+#[derive(Clone, Debug)]
+pub struct Past {
+    /// The user's version afterwards.
+    pub version: i64,
+    /// Whose it is.
+    pub author: Author,
+    /// What changed.
+    pub changes: Vec<Change>,
+}
+
+/// Decides what becomes of a user. `past` is what happened to the user, in order, from the job's first change set on.
+pub fn plan_undo(user: &User, past: &[Past], rules: &Rules<'_>) -> Plan {
+    let last = past.iter().rposition(|set| set.author == Author::Job);
+    let undone = last.is_none_or(|last| past[last..].iter().any(|set| set.author == Author::Undo));
+    if undone {
+        return Plan::Unchanged;
+    }
+    let created = past.first().is_some_and(|set| set.author == Author::Job && set.version == 1);
+    if created {
+        return undo_creation(past);
+    }
+    let mut reversal = Reversal::default();
+    for field in touched(past) {
+        if let Err(error) = reversal.field(field, user, past, rules) {
+            return Plan::Reject(error);
+        }
+    }
+    match (reversal.changes, reversal.kept.as_slice()) {
+        (changes, []) if changes.is_empty() => Plan::Unchanged,
+        (changes, []) => Plan::Update(changes),
+        (changes, kept) => {
+            let kept = kept.join(", ");
+            let message = format!("somebody changed {kept} after the job, so it was kept");
+            let error = RowError { column: Some(kept), ..RowError::row(Code::ChangedSinceJob, message) };
+            if changes.is_empty() { Plan::Skip(error) } else { Plan::UpdatePart(changes, error) }
+        }
+    }
+}
+
+/// A user whom the job made is deleted, unless somebody else has had to do with the user since.
+fn undo_creation(past: &[Past]) -> Plan {
+    if past.iter().any(|set| set.author == Author::Other) {
+        let message = "the job made the user, and somebody changed the user after it, so the user was kept";
+        return Plan::Skip(RowError::row(Code::ChangedSinceJob, message));
+    }
+    let new = Some(Value::Boolean(true));
+    Plan::Update(vec![Change { field: FieldNumber::DELETED, op: Operator::Overwrite, old: None, new }])
+}
+
+/// The fields that the job changed, in the order in which it did.
+fn touched(past: &[Past]) -> Vec<FieldNumber> {
+    let mut fields = Vec::new();
+    let sets = past.iter().filter(|set| set.author == Author::Job);
+    for change in sets.flat_map(|set| &set.changes) {
+        if !fields.contains(&change.field) {
+            fields.push(change.field);
+        }
+    }
+    fields
+}
+
+/// What is gathered, field by field.
+#[derive(Default)]
+struct Reversal {
+    changes: Vec<Change>,
+    kept: Vec<String>,
+}
+
+impl Reversal {
+    fn field(&mut self, number: FieldNumber, user: &User, past: &[Past], rules: &Rules<'_>) -> Result<(), RowError> {
+        let entries: Vec<(Author, &Change)> = past
+            .iter()
+            .flat_map(|set| set.changes.iter().map(move |change| (set.author, change)))
+            .filter(|(_, change)| change.field == number)
+            .collect();
+        let others = entries.iter().rposition(|(author, _)| *author != Author::Job);
+        let (before, since) = entries.split_at(others.map_or(0, |last| last + 1));
+        let old = user.get(number);
+        // What the job did after everybody else goes back to exactly what it found.
+        let found = since.first().map_or_else(|| old.clone(), |(_, change)| change.old.clone());
+        let numeric = rules.fields.get(number).filter(|field| field.kind.is_numeric());
+        let new = match numeric {
+            Some(field) => reversed(field, found, before, rules)?,
+            None => found,
+        };
+        let overwritten = before.iter().any(|(author, change)| *author == Author::Job && !operates(change, numeric));
+        if overwritten && since.is_empty() {
+            let name = rules.fields.get(number).map(|field| field.name.as_str());
+            self.kept.push(name.or_else(|| rules.fields.key_of(number)).unwrap_or_default().to_owned());
+        }
+        if new != old {
+            let operated = entries.iter().all(|(author, change)| *author != Author::Job || operates(change, numeric));
+            let op = if operated { opposite(old.as_ref(), new.as_ref()) } else { Operator::Overwrite };
+            self.changes.push(Change { field: number, op, old, new });
+        }
+        Ok(())
+    }
+}
+
+fn operates(change: &Change, numeric: Option<&Field>) -> bool {
+    numeric.is_some() && change.op != Operator::Overwrite
+}
+
+/// The entry that leads from one number to another; nothing can only be overwritten.
+fn opposite(old: Option<&Value>, new: Option<&Value>) -> Operator {
+    match (old.and_then(Value::as_decimal).unwrap_or_default(), new.and_then(Value::as_decimal)) {
+        (old, Some(new)) if new < old => Operator::Subtract,
+        (_, Some(_)) => Operator::Add,
+        (_, None) => Operator::Overwrite,
+    }
+}
+
+/// The number without what the job's operators did to it before somebody else changed it. What the job added before it
+/// overwrote the number itself was gone already.
+fn reversed(
+    field: &Field,
+    found: Option<Value>,
+    before: &[(Author, &Change)],
+    rules: &Rules<'_>,
+) -> Result<Option<Value>, RowError> {
+    let amount = |value: &Option<Value>| value.as_ref().and_then(Value::as_decimal).unwrap_or_default();
+    let by_job = before.iter().filter(|(author, _)| *author == Author::Job).map(|(_, change)| *change);
+    let mut delta = Decimal::ZERO;
+    let too_long =
+        |_| RowError::cell(Code::OutOfRange, &field.name, "", "the number has more digits than can be kept exactly");
+    for change in by_job {
+        delta = match change.op {
+            Operator::Overwrite => Decimal::ZERO,
+            Operator::Add | Operator::Subtract => {
+                let effect = number::subtract(amount(&change.new), amount(&change.old)).map_err(too_long)?;
+                number::add(delta, effect).map_err(too_long)?
+            }
+        };
+    }
+    if delta.is_zero() {
+        return Ok(found);
+    }
+    let held = found.as_ref().and_then(Value::as_decimal);
+    let after = number::subtract(held.unwrap_or_default(), delta).map_err(too_long)?;
+    let fail = |(code, message): (Code, String)| RowError::cell(code, &field.name, &after.to_string(), message);
+    let after = limit(field, held, after, rules.overdraft).map_err(fail)?;
+    Ok(Some(match field.kind {
+        FieldType::Integer => Value::Integer(after.to_i64().ok_or_else(|| {
+            RowError::cell(Code::OutOfRange, &field.name, &after.to_string(), format!("{after} does not fit 64 bits"))
+        })?),
+        _ => Value::Decimal(after),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::field::tests::sample;
+    use crate::id::UserId;
+    use crate::job::{JobKind, Overdraft};
+    use jiff::Timestamp;
+
+    /// Applies entries `(author, field, op, value)` to a user of version 1 and undoes the job.
+    fn undo(entries: &[(Author, &str, Operator, Option<i64>)]) -> (User, Plan) {
+        let fields = sample();
+        let mut user = User::blank(UserId(1), Timestamp::UNIX_EPOCH);
+        user.apply(&[], Timestamp::UNIX_EPOCH);
+        let mut past = Vec::new();
+        for (author, key, op, value) in entries {
+            let field = fields.find_by_key(key).unwrap();
+            let old = user.get(field.number);
+            let held = old.as_ref().and_then(Value::as_decimal).unwrap_or_default();
+            let new = value.map(|value| match op {
+                Operator::Overwrite => Decimal::from(value),
+                Operator::Add => held + Decimal::from(value),
+                Operator::Subtract => held - Decimal::from(value),
+            });
+            let change = Change { field: field.number, op: *op, old, new: new.map(Value::Decimal) };
+            user.apply(std::slice::from_ref(&change), Timestamp::UNIX_EPOCH);
+            past.push(Past { version: user.version, author: *author, changes: vec![change] });
+        }
+        let first = past.iter().position(|set| set.author == Author::Job).unwrap();
+        let rules = Rules { kind: JobKind::Undo, overdraft: Overdraft::Reject, fields: &fields, columns: &[] };
+        let plan = plan_undo(&user, &past[first..], &rules);
+        if let Plan::Update(changes) | Plan::UpdatePart(changes, _) = &plan {
+            user.apply(changes, Timestamp::UNIX_EPOCH);
+        }
+        (user, plan)
+    }
+
+    fn balance(entries: &[(Author, &str, Operator, Option<i64>)]) -> Option<String> {
+        let fields = sample();
+        let number = fields.find_by_key("premium_currency").unwrap().number;
+        undo(entries).0.get(number).map(|value| value.to_string())
+    }
+
+    use Author::{Job, Other, Undo};
+    use Operator::{Add, Overwrite, Subtract};
+    const COINS: &str = "premium_currency";
+
+    #[test]
+    fn what_nobody_touched_since_is_as_it_was_and_unset_is_unset_again() {
+        assert_eq!(balance(&[(Job, COINS, Add, Some(5))]), None);
+        assert_eq!(balance(&[(Other, COINS, Overwrite, Some(9)), (Job, COINS, Overwrite, None)]).as_deref(), Some("9"));
+        let twice = [(Other, COINS, Add, Some(9)), (Job, COINS, Add, Some(5)), (Job, COINS, Overwrite, Some(1))];
+        assert_eq!(balance(&twice).as_deref(), Some("9"));
+    }
+
+    #[test]
+    fn operators_are_reversed_though_others_changed_the_balance_and_overwrites_are_kept() {
+        let spent =
+            [(Other, COINS, Overwrite, Some(10)), (Job, COINS, Add, Some(5)), (Other, COINS, Subtract, Some(3))];
+        assert_eq!(balance(&spent).as_deref(), Some("7"));
+        let (_, plan) = undo(&[(Job, COINS, Overwrite, Some(5)), (Other, COINS, Add, Some(1))]);
+        let Plan::Skip(error) = plan else { panic!("{plan:?}") };
+        assert_eq!((error.code, error.column.as_deref()), (Code::ChangedSinceJob, Some("Premium Currency")));
+        let between = [
+            (Other, COINS, Overwrite, Some(10)),
+            (Job, COINS, Add, Some(5)),
+            (Other, COINS, Add, Some(2)),
+            (Job, COINS, Add, Some(5)),
+        ];
+        assert_eq!(balance(&between).as_deref(), Some("12"));
+        let (_, plan) =
+            undo(&[(Job, COINS, Overwrite, Some(5)), (Job, "points", Add, Some(1)), (Other, COINS, Add, Some(1))]);
+        assert!(
+            matches!(plan, Plan::UpdatePart(changes, _) if changes.len() == 1),
+            "one field goes back, the other is kept"
+        );
+    }
+
+    #[test]
+    fn a_reversal_that_would_overdraw_fails_its_row() {
+        let (_, plan) = undo(&[(Job, COINS, Add, Some(5)), (Other, COINS, Subtract, Some(4))]);
+        assert!(matches!(plan, Plan::Reject(error) if error.code == Code::InsufficientBalance));
+    }
+
+    #[test]
+    fn an_undo_that_was_broken_off_is_not_repeated_for_whom_it_reached() {
+        let (_, plan) =
+            undo(&[(Job, COINS, Add, Some(5)), (Undo, COINS, Subtract, Some(5)), (Other, COINS, Add, Some(1))]);
+        assert_eq!(plan, Plan::Unchanged);
+    }
+
+    #[test]
+    fn users_whom_the_job_made_are_deleted_unless_somebody_changed_them() {
+        let fields = sample();
+        let rules = Rules { kind: JobKind::Undo, overdraft: Overdraft::Reject, fields: &fields, columns: &[] };
+        let user = User { version: 1, ..User::blank(UserId(1), Timestamp::UNIX_EPOCH) };
+        let made = Past { version: 1, author: Job, changes: Vec::new() };
+        let touched = Past { version: 2, author: Other, changes: Vec::new() };
+        assert!(
+            matches!(plan_undo(&user, std::slice::from_ref(&made), &rules), Plan::Update(changes) if changes[0].field == FieldNumber::DELETED)
+        );
+        assert!(matches!(plan_undo(&user, &[made, touched], &rules), Plan::Skip(_)));
+    }
+}
