@@ -72,6 +72,7 @@ catalogue! {
     // Requests
     InvalidRequest "invalid_request" Request 400 "The request is not well formed; the detail names the part that is wrong.";
     InvalidOption "invalid_option" Row 400 "The value is none of those that are allowed here.";
+    InvalidUrl "invalid_url" Request 400 "Webhooks go to http and https addresses of the public internet, on the ports that the server allows.";
     Unauthorized "unauthorized" Request 401 "Send a valid key: Authorization: Bearer KEY.";
     MissingScope "missing_scope" Request 403 "The key lacks the scope that the detail names; create a key that has it.";
     ScopeEscalation "scope_escalation" Request 403 "A key cannot grant a scope that it does not have.";
@@ -83,6 +84,8 @@ catalogue! {
     AlreadyUndone "already_undone" Request 409 "The job was undone already; the detail names the job that did it.";
     AlreadyRetried "already_retried" Request 409 "The job was retried already; the detail names the job that did it.";
     PlanOutdated "plan_outdated" Request 409 "Fields that the plan names have changed since; make a new dry run.";
+    TooManyWebhooks "too_many_webhooks" Request 409 "The community has as many webhooks as it may have; delete one.";
+    WebhookDisabled "webhook_disabled" Request 409 "Nothing is sent to a webhook that is disabled; enable it first.";
     FieldExists "field_exists" Request 409 "A field with this name or key exists; names and keys share one space.";
     VersionMismatch "version_mismatch" Request 412 "The user changed since you read it; read it again.";
     BodyTooLarge "body_too_large" Request 413 "The JSON body is larger than this server accepts.";

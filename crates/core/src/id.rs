@@ -100,6 +100,16 @@ hex_id!(
     JobId,
     "job_"
 );
+hex_id!(
+    /// A webhook's id: `wh_` and 24 hex digits.
+    WebhookId,
+    "wh_"
+);
+hex_id!(
+    /// The id of one event on its way to one webhook, the same however often it is sent: `msg_` and 24 hex digits.
+    DeliveryId,
+    "msg_"
+);
 
 #[cfg(test)]
 mod tests {

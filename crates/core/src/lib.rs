@@ -21,6 +21,7 @@ pub mod scope;
 pub mod undo;
 pub mod user;
 pub mod value;
+pub mod webhook;
 
 pub use error::{Code, Error, RowError};
 pub use patch::Patch;

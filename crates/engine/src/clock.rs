@@ -1,9 +1,11 @@
 //! Time and randomness, passed in.
 
 use jiff::Timestamp;
-use muster_core::id::{CommunityId, FieldId, JobId, KeyId};
+use muster_core::id::{CommunityId, DeliveryId, FieldId, JobId, KeyId, WebhookId};
 use rand::TryRng;
 use rand::rngs::SysRng;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 /// The time of day, the time that passes, and ids that nobody can guess.
@@ -11,7 +13,8 @@ use std::time::{Duration, Instant};
 /// Leases are not measured by it but by the database's clock; it dates what happens.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
-    fixed: Option<Timestamp>,
+    /// Microseconds since 1970, where a test says what time it is.
+    fixed: Option<Arc<AtomicI64>>,
 }
 
 impl Clock {
@@ -20,16 +23,24 @@ impl Clock {
         Self::default()
     }
 
-    /// A clock that always says this, for tests.
+    /// A clock that says this until [`Self::advance`], for tests.
     pub fn fixed(at: Timestamp) -> Self {
-        Self { fixed: Some(at) }
+        Self { fixed: Some(Arc::new(AtomicI64::new(at.as_microsecond()))) }
+    }
+
+    /// Moves a fixed clock, and every clone of it. The machine's clock goes by itself.
+    pub fn advance(&self, by: Duration) {
+        if let Some(fixed) = &self.fixed {
+            fixed.fetch_add(by.as_micros() as i64, Ordering::Relaxed);
+        }
     }
 
     /// Now, to the microsecond, which is what is stored.
     #[expect(clippy::disallowed_methods, reason = "this is the clock that everything else asks")]
     pub fn now(&self) -> Timestamp {
-        let now = self.fixed.unwrap_or_else(Timestamp::now);
-        Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
+        let fixed = self.fixed.as_ref().map(|fixed| fixed.load(Ordering::Relaxed));
+        let microseconds = fixed.unwrap_or_else(|| Timestamp::now().as_microsecond());
+        Timestamp::from_microsecond(microseconds).unwrap_or(Timestamp::MAX)
     }
 
     /// A moment to measure from with [`Self::since`].
@@ -65,4 +76,12 @@ pub(crate) fn key_id() -> KeyId {
 
 pub(crate) fn job_id() -> JobId {
     JobId::from_bytes(random())
+}
+
+pub(crate) fn webhook_id() -> WebhookId {
+    WebhookId::from_bytes(random())
+}
+
+pub(crate) fn delivery_id() -> DeliveryId {
+    DeliveryId::from_bytes(random())
 }

@@ -5,10 +5,12 @@ use crate::clock::Clock;
 use crate::error::Result;
 use crate::fault::Faults;
 use crate::staging::Staging;
+use crate::target::Targets;
+use crate::watch::Watches;
 use muster_core::field::FieldSet;
 use muster_core::id::Tenant;
 use muster_store::Store;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::Notify;
 
 /// Everything that the product can do, over one store and one staging area. Cheap to clone.
@@ -28,13 +30,31 @@ struct Inner {
     submitted: Notify,
     /// Rung when a job of this process takes a step that somebody may wait for.
     stepped: Notify,
+    /// Where webhooks may go; what is not said here before it is asked for is the default.
+    targets: OnceLock<Targets>,
+    watches: Watches,
 }
 
 impl Engine {
     /// An engine over a store whose schema is current.
     pub fn new(store: Store, staging: Staging, clock: Clock, faults: Faults, limits: Limits) -> Self {
         let (submitted, stepped) = (Notify::new(), Notify::new());
-        Self { inner: Arc::new(Inner { store, staging, clock, faults, limits, submitted, stepped }) }
+        let (targets, watches) = (OnceLock::new(), Watches::default());
+        let inner = Inner { store, staging, clock, faults, limits, submitted, stepped, targets, watches };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Says where webhooks may go. It is said once, before anything is sent; later words change nothing.
+    pub fn allow_targets(&self, targets: Targets) {
+        let _ = self.inner.targets.set(targets).is_ok();
+    }
+
+    pub(crate) fn targets(&self) -> &Targets {
+        self.inner.targets.get_or_init(Targets::default)
+    }
+
+    pub(crate) fn watches(&self) -> &Watches {
+        &self.inner.watches
     }
 
     /// The store.

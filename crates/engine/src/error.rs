@@ -22,6 +22,9 @@ pub enum EngineError {
     /// What stands in the staging area is not what was written there.
     #[error("an object of the staging area is damaged: {0}")]
     Damaged(String),
+    /// There is no client for HTTP, such as where the machine has no certificates.
+    #[error("the client for HTTP cannot be made")]
+    Client(#[source] reqwest::Error),
     /// A fault that a test planned; the worker is to be thought of as dead.
     #[error("planned fault at {0}")]
     Planned(&'static str),
@@ -50,7 +53,12 @@ impl EngineError {
             Self::Store(error) if error.is_transient() => {
                 Error::new(Code::Unavailable, "The database cannot be reached or is busy; try again.")
             }
-            Self::Store(_) | Self::Staging(_) | Self::Damaged(_) | Self::Planned(_) | Self::Panicked(_) => {
+            Self::Store(_)
+            | Self::Staging(_)
+            | Self::Damaged(_)
+            | Self::Client(_)
+            | Self::Planned(_)
+            | Self::Panicked(_) => {
                 Error::new(Code::Internal, "Something failed on our side; the log of the server has the cause.")
             }
         }

@@ -2,6 +2,7 @@
 
 use crate::chunk::ChunkRecord;
 use crate::error::Result;
+use crate::events;
 use crate::frames;
 use crate::job::{Job, folder, is_kept, object, reference};
 use crate::prepare::PreparedRow;
@@ -35,6 +36,10 @@ impl Run {
         if !tx.end_job(of, self.job.attempt, &end).await? {
             merged.iter().chain(&plan).for_each(|name| staging.remove(name));
             return Ok(Step::Lost);
+        }
+        // Of a cancelled job others are told when it is cancelled.
+        if state != JobState::Cancelled {
+            events::record(&mut tx, of, state, end.at).await?;
         }
         tx.commit().await?;
         self.pass("finish.ended").await?;

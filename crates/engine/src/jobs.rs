@@ -3,6 +3,7 @@
 use crate::caller::Caller;
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
+use crate::events;
 use crate::job::{Job, reference};
 use muster_core::Code;
 use muster_core::id::JobId;
@@ -120,7 +121,14 @@ impl Engine {
         let of: JobRef = reference(&job);
         let mut tx = self.store().begin().await?;
         let done = match control {
-            Control::Cancel => tx.cancel_job(of, self.clock().now()).await?,
+            Control::Cancel => {
+                let at = self.clock().now();
+                let cancelled = tx.cancel_job(of, at).await?;
+                if cancelled {
+                    events::record(&mut tx, of, JobState::Cancelled, at).await?;
+                }
+                cancelled
+            }
             Control::Pause => tx.pause_job(of).await?,
             Control::Resume => tx.resume_job(of).await?,
         };

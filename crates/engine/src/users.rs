@@ -153,7 +153,7 @@ impl Engine {
         let row = Row { record: 1, line: 0, key: Key::Id(id), edits };
         let chunk = Chunk::of(PreparedRow::new(Some(id), row));
         let rules = Rules { kind, overdraft: Overdraft::Reject, fields, columns: &columns };
-        let order = Order { tenant: caller.tenant, rules, dry_run: false, undo: None };
+        let order = Order { tenant: caller.tenant, rules, dry_run: false, undoes: None };
         loop {
             let (mut tx, reserved) = self.store().begin_commit(caller.tenant, 0).await?;
             let now = self.clock().now();

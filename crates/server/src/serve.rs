@@ -10,7 +10,7 @@ use crate::config::Global;
 use crate::home::{self, Home};
 use crate::http::{self, HttpConfig};
 use clap::Args;
-use muster_engine::{Engine, Faults, POINTS, Worker};
+use muster_engine::{Deliverer, Engine, Faults, POINTS, Targets, Worker, chain};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -45,6 +45,13 @@ pub struct WorkerArgs {
     #[arg(long, env = "MUSTER_WORKERS", value_name = "N", default_value_t = DEFAULT_WORKERS,
           value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: u16,
+    /// Let webhooks go to addresses that are not of the public internet, such as those of this machine and its network
+    #[arg(long, env = "MUSTER_WEBHOOK_ALLOW_PRIVATE")]
+    webhook_allow_private: bool,
+    /// The ports that webhooks may go to
+    #[arg(long, env = "MUSTER_WEBHOOK_PORTS", value_name = "PORT,…", value_delimiter = ',', default_value = "80,443",
+          value_parser = clap::value_parser!(u16).range(1..))]
+    webhook_ports: Vec<u16>,
     /// Kill the process at a named point, as POINT or POINT:PASSES, for tests of crashes
     #[arg(long, env = "MUSTER_CRASH_AT", value_name = "POINT[:N]", hide = true)]
     crash_at: Option<String>,
@@ -54,6 +61,10 @@ pub struct WorkerArgs {
 const DEFAULT_WORKERS: u16 = 4;
 
 impl WorkerArgs {
+    fn targets(&self) -> Targets {
+        Targets { allow_private: self.webhook_allow_private, ports: self.webhook_ports.clone() }
+    }
+
     fn faults(&self) -> Result<Faults> {
         let Some(text) = &self.crash_at else {
             return Ok(Faults::none());
@@ -71,6 +82,7 @@ pub struct Running {
     /// The address that is listened on, where something listens.
     pub address: Option<SocketAddr>,
     signals: Signals,
+    engine: Engine,
     stop: CancellationToken,
     tasks: Vec<JoinHandle<Result<()>>>,
 }
@@ -82,6 +94,7 @@ impl Running {
         let mut running = Self {
             address: listener.as_ref().map(TcpListener::local_addr).transpose()?,
             signals: Signals::listen()?,
+            engine: engine.clone(),
             stop: stop.clone(),
             tasks: Vec::new(),
         };
@@ -92,6 +105,17 @@ impl Running {
                 worker.run(places, stopped).await;
                 Ok(())
             }));
+            match Deliverer::new(engine, http::show_job) {
+                Ok(deliverer) => {
+                    let stopped = stop.clone().cancelled_owned();
+                    running.tasks.push(tokio::spawn(async move {
+                        deliverer.run(stopped).await;
+                        Ok(())
+                    }));
+                }
+                // A machine without certificates can still do everything else.
+                Err(error) => tracing::error!(cause = chain(&error), "this process sends no webhooks"),
+            }
         }
         if let Some(listener) = listener {
             let router = http::router(engine.clone(), HttpConfig::default());
@@ -127,6 +151,8 @@ impl Running {
     /// Stops everything in order. Doing it takes a few seconds at most.
     pub async fn stop(mut self) {
         self.stop.cancel();
+        // Else streams of events would go on as long as their jobs.
+        self.engine.end_watches();
         let all = futures_util::future::join_all(self.tasks);
         tokio::select! {
             _ = all => {}
@@ -193,6 +219,7 @@ pub async fn serve(global: &Global, args: &ServeArgs) -> Result<()> {
     let engine = home.open(faults)?;
     prepare(&engine, args.no_migrate).await?;
     stay.settle(&engine).await?;
+    engine.allow_targets(args.workers.targets());
     let listener = listen(&args.listen).await?;
     let places = (!args.no_worker).then_some(usize::from(args.workers.workers));
     let running = Running::start(&engine, Some(listener), places)?;
@@ -211,6 +238,7 @@ pub async fn work(global: &Global, args: &WorkerArgs) -> Result<()> {
     let engine = home.open(faults)?;
     prepare(&engine, true).await?;
     stay.settle(&engine).await?;
+    engine.allow_targets(args.targets());
     let running = Running::start(&engine, None, Some(usize::from(args.workers)))?;
     tracing::info!("waiting for jobs");
     running.until_the_end().await

@@ -15,6 +15,8 @@ pub enum Param<'a> {
     OptInt(Option<i64>),
     /// A boolean.
     Bool(bool),
+    /// A boolean or null.
+    OptBool(Option<bool>),
     /// A text, or JSON where the column is JSON.
     Text(&'a str),
     /// A text or null.
@@ -27,9 +29,9 @@ impl Param<'_> {
     pub(crate) fn write_json(&self, out: &mut Vec<u8>) {
         let written = match self {
             Self::Int(value) | Self::OptInt(Some(value)) => serde_json::to_writer(out, value),
-            Self::Bool(value) => serde_json::to_writer(out, value),
+            Self::Bool(value) | Self::OptBool(Some(value)) => serde_json::to_writer(out, value),
             Self::Text(text) | Self::OptText(Some(text)) => serde_json::to_writer(out, text),
-            Self::OptInt(None) | Self::OptText(None) => serde_json::to_writer(out, &()),
+            Self::OptInt(None) | Self::OptBool(None) | Self::OptText(None) => serde_json::to_writer(out, &()),
             Self::Bytes(bytes) => serde_json::to_writer(out, bytes),
         };
         written.expect("writing to memory does not fail");
@@ -43,7 +45,15 @@ macro_rules! param_from {
         })+
     };
 }
-param_from!(Int(i64), OptInt(Option<i64>), Bool(bool), Text(&'a str), OptText(Option<&'a str>), Bytes(&'a [u8]));
+param_from!(
+    Int(i64),
+    OptInt(Option<i64>),
+    Bool(bool),
+    OptBool(Option<bool>),
+    Text(&'a str),
+    OptText(Option<&'a str>),
+    Bytes(&'a [u8])
+);
 
 impl<'a> From<&'a String> for Param<'a> {
     fn from(value: &'a String) -> Self {

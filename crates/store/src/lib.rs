@@ -8,6 +8,7 @@
 
 mod communities;
 mod connection;
+mod deliveries;
 pub mod dialect;
 mod error;
 mod fields;
@@ -23,9 +24,11 @@ mod sqlite;
 pub mod testing;
 mod users;
 mod verify;
+mod webhooks;
 
 pub use communities::Community;
 pub use connection::{Connection, Transaction};
+pub use deliveries::{Attempt, ClaimedDelivery, Delivery, DeliveryFilter, DueDelivery, Verdict};
 pub use error::{Result, StoreError};
 pub use history::{ChangeSet, CommitInfo, HistoryFilter, JobChange, NewChangeSet, NewCommit, PastSet, Place, Touched};
 pub use jobs::{Claim, EndOfJob, Family, Job, JobFilter, JobRef, LEASE_SECONDS, NewJob, Prepared, Progress};
@@ -33,6 +36,7 @@ pub use keys::{ApiKey, NewApiKey};
 pub use muster_core::key::UserKey;
 pub use users::{Among, KeyMoves, LoadedUser, Reserved, UserRow};
 pub use verify::Link;
+pub use webhooks::{NewWebhook, Webhook, WebhookEdit};
 
 use dialect::Dialect;
 use postgres::Postgres;

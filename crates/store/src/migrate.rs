@@ -5,26 +5,25 @@ use crate::connection::params;
 use crate::error::{Result, StoreError};
 use crate::{Store, dialect::Dialect};
 
-/// Number, name, SQL for SQLite, SQL for PostgreSQL.
-const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
-    (
-        1,
-        "foundation",
-        include_str!("../migrations/sqlite/0001_foundation.sql"),
-        include_str!("../migrations/postgres/0001_foundation.sql"),
-    ),
-    (
-        2,
-        "bulk",
-        include_str!("../migrations/sqlite/0002_bulk.sql"),
-        include_str!("../migrations/postgres/0002_bulk.sql"),
-    ),
-    (
-        6,
-        "history",
-        include_str!("../migrations/sqlite/0006_history.sql"),
-        include_str!("../migrations/postgres/0006_history.sql"),
-    ),
+/// A migration: its number, its name, its SQL for SQLite and for PostgreSQL.
+type Migration = (i64, &'static str, &'static str, &'static str);
+
+macro_rules! migration {
+    ($number:literal, $name:literal, $file:literal) => {
+        (
+            $number,
+            $name,
+            include_str!(concat!("../migrations/sqlite/", $file)),
+            include_str!(concat!("../migrations/postgres/", $file)),
+        )
+    };
+}
+
+const MIGRATIONS: &[Migration] = &[
+    migration!(1, "foundation", "0001_foundation.sql"),
+    migration!(2, "bulk", "0002_bulk.sql"),
+    migration!(3, "webhooks", "0003_webhooks.sql"),
+    migration!(6, "history", "0006_history.sql"),
 ];
 
 /// The number under which PostgreSQL locks migrations, so that two processes that start together do not both migrate.

@@ -93,10 +93,10 @@ impl ToSql for Param<'_> {
     fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
         match self {
             Self::Int(value) | Self::OptInt(Some(value)) => value.to_sql(kind, out),
-            Self::Bool(value) => value.to_sql(kind, out),
+            Self::Bool(value) | Self::OptBool(Some(value)) => value.to_sql(kind, out),
             Self::Text(value) | Self::OptText(Some(value)) => JsonText(value).to_sql(kind, out),
             Self::Bytes(value) => value.to_sql(kind, out),
-            Self::OptInt(None) | Self::OptText(None) => Ok(IsNull::Yes),
+            Self::OptInt(None) | Self::OptBool(None) | Self::OptText(None) => Ok(IsNull::Yes),
         }
     }
 

@@ -185,10 +185,10 @@ impl rusqlite::ToSql for Param<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(match self {
             Self::Int(value) | Self::OptInt(Some(value)) => ToSqlOutput::Owned(Value::Integer(*value)),
-            Self::Bool(value) => ToSqlOutput::Owned(Value::Integer(i64::from(*value))),
+            Self::Bool(value) | Self::OptBool(Some(value)) => ToSqlOutput::Owned(Value::Integer(i64::from(*value))),
             Self::Text(value) | Self::OptText(Some(value)) => ToSqlOutput::Borrowed(ValueRef::Text(value.as_bytes())),
             Self::Bytes(value) => ToSqlOutput::Borrowed(ValueRef::Blob(value)),
-            Self::OptInt(None) | Self::OptText(None) => ToSqlOutput::Owned(Value::Null),
+            Self::OptInt(None) | Self::OptBool(None) | Self::OptText(None) => ToSqlOutput::Owned(Value::Null),
         })
     }
 }

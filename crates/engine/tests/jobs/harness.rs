@@ -6,8 +6,8 @@ use muster_core::id::{JobId, UserId};
 use muster_core::job::{JobKind, JobState};
 use muster_core::scope::Scope;
 use muster_engine::{
-    Caller, Clock, Engine, EngineError, Faults, Job, Limits, NewJob, ResultFormat, Staging, StatusFilter, Step, Tick,
-    UserEdit, Worker,
+    Caller, Clock, Engine, EngineError, Faults, Job, JobView, Limits, NewJob, ResultFormat, Staging, StatusFilter,
+    Step, Tick, UndoRequest, UserEdit, Worker,
 };
 use muster_store::testing;
 use std::collections::BTreeMap;
@@ -31,9 +31,14 @@ pub async fn places() -> Vec<Place> {
 impl Place {
     /// Opens an engine, as a process that starts does.
     pub fn open(&self, faults: Faults) -> Engine {
+        self.open_at(Clock::system(), faults)
+    }
+
+    /// The same, by this clock.
+    pub fn open_at(&self, clock: Clock, faults: Faults) -> Engine {
         let store = testing::open(self.url.as_deref(), self.folder.path());
         let staging = Staging::open(self.folder.path()).expect("the folder can be written to");
-        Engine::new(store, staging, Clock::system(), faults, Limits::default())
+        Engine::new(store, staging, clock, faults, Limits::default())
     }
 
     pub async fn set_up(&self) -> Bench {
@@ -42,7 +47,12 @@ impl Place {
 
     /// A community with a field of every kind that the tests use.
     pub async fn set_up_with(&self, faults: Faults) -> Bench {
-        let engine = self.open(faults);
+        self.set_up_at(Clock::system(), faults).await
+    }
+
+    /// The same, by this clock.
+    pub async fn set_up_at(&self, clock: Clock, faults: Faults) -> Bench {
+        let engine = self.open_at(clock, faults);
         engine.store().migrate().await.expect("the schema can be made");
         let community = engine.create_community("Test").await.expect("a community can be made");
         let caller = Caller {
@@ -82,6 +92,10 @@ impl Bench {
     pub async fn submit(&self, kind: JobKind, options: &[(&str, &str)], bytes: &[u8]) -> Result<Job, EngineError> {
         let mut new = NewJob::new(kind);
         for (name, text) in options {
+            if *name == "dry_run" {
+                new.dry_run = *text == "true";
+                continue;
+            }
             new.options.set(name, text).map_err(EngineError::Refused)?;
         }
         let mut upload = self.engine.submit(&self.caller, new).await?;
@@ -103,6 +117,26 @@ impl Bench {
         let job = self.submit(kind, options, text.as_bytes()).await.expect("the job is accepted");
         self.run().await;
         self.job(job.id).await
+    }
+
+    /// Plans a job and runs it to its end.
+    pub async fn plan(&self, kind: JobKind, options: &[(&str, &str)], text: &str) -> Job {
+        let job = self.apply(kind, &[&[("dry_run", "true")], options].concat(), text).await;
+        assert_eq!(job.state, JobState::Planned, "{:?}", job.error);
+        job
+    }
+
+    /// Runs a job that was made from another one.
+    pub async fn finish(&self, child: Result<JobView, EngineError>) -> Job {
+        let child = child.unwrap_or_else(|error| panic!("it is refused: {}", error.public().detail));
+        self.run().await;
+        self.job(child.job.id).await
+    }
+
+    /// Undoes a job.
+    pub async fn undo(&self, id: JobId) -> Job {
+        let undo = self.engine.undo_job(&self.caller, id, &UndoRequest::default()).await;
+        self.finish(undo).await
     }
 
     pub async fn update(&self, text: &str) -> Job {
@@ -163,8 +197,10 @@ impl Bench {
 
     /// For each row its status and code.
     pub async fn verdicts(&self, id: JobId) -> Vec<String> {
+        let after = if self.job(id).await.dry_run { 6 } else { 5 };
         let rows = self.results(id).await;
-        rows.iter().map(|row| format!("{} {}", row[row.len() - 5], row[row.len() - 4]).trim().to_owned()).collect()
+        let verdict = |row: &Vec<String>| format!("{} {}", row[row.len() - after], row[row.len() - after + 1]);
+        rows.iter().map(|row| verdict(row).trim().to_owned()).collect()
     }
 
     /// The invariants that must hold whatever happened.

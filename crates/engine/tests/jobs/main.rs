@@ -2,7 +2,15 @@
 
 mod apply;
 mod crash;
+mod fuses;
 mod harness;
 mod history;
+mod kinds;
 mod model;
+mod planned;
+mod receiver;
+mod retry;
 mod together;
+mod undo;
+mod watch;
+mod webhooks;

@@ -17,16 +17,21 @@ impl FromRequestParts<App> for Auth {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
-        let key = key(&parts.headers).ok_or_else(|| {
-            Failure::new(Code::Unauthorized, "The request has no key; send it as Authorization: Bearer KEY.")
-        })?;
-        match app.engine.check_key(key).await? {
-            KeyCheck::Valid(caller) => Ok(Self(caller)),
-            KeyCheck::Invalid => Err(Failure::new(
-                Code::Unauthorized,
-                "The key is not valid: there is none like it, or it was revoked or has expired.",
-            )),
-        }
+        caller_of(&parts.headers, app).await.map(Self)
+    }
+}
+
+/// The caller whose key is in these headers.
+pub async fn caller_of(headers: &HeaderMap, app: &App) -> Result<Caller, Failure> {
+    let key = key(headers).ok_or_else(|| {
+        Failure::new(Code::Unauthorized, "The request has no key; send it as Authorization: Bearer KEY.")
+    })?;
+    match app.engine.check_key(key).await? {
+        KeyCheck::Valid(caller) => Ok(caller),
+        KeyCheck::Invalid => Err(Failure::new(
+            Code::Unauthorized,
+            "The key is not valid: there is none like it, or it was revoked or has expired.",
+        )),
     }
 }
 

@@ -7,7 +7,7 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri};
 use futures_util::StreamExt;
-use muster_core::id::{FieldId, JobId, KeyId, UserId};
+use muster_core::id::{DeliveryId, FieldId, JobId, KeyId, UserId, WebhookId};
 use muster_core::value::parse_datetime;
 use muster_core::{Code, Error, Patch};
 use muster_engine::EngineError;
@@ -39,6 +39,8 @@ macro_rules! wire_id {
 wire_id!(JobId, "job");
 wire_id!(FieldId, "field");
 wire_id!(KeyId, "key");
+wire_id!(WebhookId, "webhook");
+wire_id!(DeliveryId, "delivery");
 
 impl WireId for UserId {
     const NAMES: &str = "user";
@@ -59,6 +61,18 @@ impl<T: WireId, S: Send + Sync> FromRequestParts<S> for Id<T> {
         let text = Path::<String>::from_request_parts(parts, state).await;
         let id = text.ok().and_then(|Path(text)| T::read(&text));
         id.map(Self).ok_or_else(|| EngineError::not_found(T::NAMES).into())
+    }
+}
+
+/// Two ids in the address: of an object, and of one that belongs to it.
+impl<A: WireId, B: WireId, S: Send + Sync> FromRequestParts<S> for Id<(A, B)> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let texts = Path::<(String, String)>::from_request_parts(parts, state).await.ok();
+        let (owner, own) = texts.map(|Path((owner, own))| (A::read(&owner), B::read(&own))).unwrap_or_default();
+        let owner = owner.ok_or_else(|| EngineError::not_found(A::NAMES))?;
+        own.map(|own| Self((owner, own))).ok_or_else(|| EngineError::not_found(B::NAMES).into())
     }
 }
 

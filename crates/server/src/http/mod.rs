@@ -29,7 +29,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use failure::Failure;
 use muster_core::Code;
-use muster_engine::Engine;
+use muster_engine::{Engine, JobView};
 use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi;
@@ -80,6 +80,11 @@ fn served(routes: Router<App>, app: App) -> Router {
         .layer(CatchPanicLayer::custom(failure::from_panic))
         .layer(from_fn_with_state(app.clone(), edge::edge))
         .with_state(app)
+}
+
+/// A job as `GET /v1/jobs/{id}` shows it; webhooks are sent the same.
+pub fn show_job(view: JobView) -> serde_json::Value {
+    native::show_job(view)
 }
 
 /// The OpenAPI document of everything that is served.

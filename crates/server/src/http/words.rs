@@ -4,6 +4,7 @@ use muster_core::field::FieldType;
 use muster_core::job::{JobKind, JobState, Overdraft};
 use muster_core::outcome::Status;
 use muster_core::scope::Scope;
+use muster_core::webhook::{DeliveryStatus, EventType, SendError};
 use utoipa::openapi::schema::{Object, SchemaType};
 use utoipa::openapi::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
 
@@ -30,6 +31,23 @@ pub fn overdraft() -> Object {
 /// The states of jobs.
 pub fn job_state() -> Object {
     words(JobState::ALL, JobState::as_str)
+}
+
+/// What webhooks are told.
+pub fn event_type() -> Object {
+    words(EventType::ALL, EventType::as_str)
+}
+
+/// Where deliveries stand.
+pub fn delivery_status() -> Object {
+    words(DeliveryStatus::ALL, DeliveryStatus::as_str)
+}
+
+/// Why deliveries fail.
+pub fn send_error() -> Object {
+    let words = SendError::ALL.iter().map(|error| Some(error.as_str())).chain([None]);
+    let types = SchemaType::Array(vec![Type::String, Type::Null]);
+    ObjectBuilder::new().schema_type(types).enum_values(Some(words)).build()
 }
 
 /// How rows end.

@@ -5,6 +5,7 @@
 
 mod admin;
 mod config;
+mod events;
 mod generate;
 mod help;
 mod home;

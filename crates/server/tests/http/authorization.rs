@@ -46,7 +46,10 @@ impl Operation {
 
     /// A request that would succeed with the right key and an id that exists.
     fn request(&self, app: &App, id: &str) -> RequestBuilder {
-        let request = app.bare(self.method.clone(), &self.path.replace("{id}", id));
+        // An object that belongs to another comes with that one's id before it.
+        let (id, own) = id.split_once('/').unwrap_or((id, id));
+        let path = self.path.replace("{id}", id).replace("{delivery}", own);
+        let request = app.bare(self.method.clone(), &path);
         let example = |content: &str| Some(self.body.get(content)?["example"].clone());
         if let Some(json) = example("application/json") {
             request.json(&json)
@@ -64,6 +67,9 @@ impl Operation {
 /// Objects of a community, by the beginning of the paths that take their ids.
 async fn objects(app: &App, key: &str) -> BTreeMap<&'static str, String> {
     let send = |method, path: &str| app.bare(method, path).bearer_auth(key);
+    let url = json!({"url": "https://example.com/"});
+    let (_, webhook) = json_of(send(Method::POST, "/v1/webhooks").json(&url)).await;
+    let webhook = id_of(&webhook);
     let mut job = String::new();
     // The first job makes a user; the second one is of the kind whose scope the document names first.
     for kind in ["import", "update"] {
@@ -81,13 +87,19 @@ async fn objects(app: &App, key: &str) -> BTreeMap<&'static str, String> {
         ("/v1/fields/", first("/v1/fields").await),
         ("/v1/keys/", first("/v1/keys").await),
         ("/v1/jobs/", job),
+        ("/v1/webhooks/", webhook.to_owned()),
+        // The ends of the jobs were told to it.
+        (
+            "/v1/webhooks/{id}/deliveries/",
+            format!("{webhook}/{}", first(&format!("/v1/webhooks/{webhook}/deliveries")).await),
+        ),
     ])
 }
 
 /// The id to call a path with; none if it takes none.
 fn target<'a>(objects: &'a BTreeMap<&'static str, String>, path: &str) -> Option<&'a str> {
     path.contains("{id}").then(|| {
-        let of = objects.iter().find(|(prefix, _)| path.starts_with(**prefix));
+        let of = objects.iter().rev().find(|(prefix, _)| path.starts_with(**prefix));
         of.unwrap_or_else(|| panic!("a test must know an object for {path}")).1.as_str()
     })
 }
@@ -173,11 +185,13 @@ async fn another_communitys_object_is_like_one_that_does_not_exist() {
             assert_eq!((theirs.0, &theirs.1["code"]), (404, &json!("not_found")), "{}", operation.name());
             let missing = match id {
                 id if id.starts_with("job_") => format!("job_{hex}"),
+                id if id.starts_with("wh_") => format!("wh_{hex}"),
                 id if id.len() == hex.len() => hex.to_owned(),
                 _ => "987654321".to_owned(),
             };
             for absent in [missing.as_str(), "x", "0", "-1", "%FF", "99999999999999999999", "+1", "01"] {
-                assert_eq!(ask(absent).await, theirs, "{} with {absent}", operation.name());
+                let absent = id.split_once('/').map_or(absent.to_owned(), |(_, own)| format!("{absent}/{own}"));
+                assert_eq!(ask(&absent).await, theirs, "{} with {absent}", operation.name());
             }
         }
     })

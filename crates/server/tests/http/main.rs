@@ -5,6 +5,7 @@ mod authorization;
 mod errors;
 mod fields;
 mod history;
+mod job_events;
 mod jobs;
 mod keys;
 mod multipart;
@@ -14,5 +15,6 @@ mod results;
 mod returning_ai;
 mod uploads;
 mod users;
+mod webhooks;
 
 use app::{App, on_every_database};

@@ -14,6 +14,7 @@ mod migrate;
 mod parity;
 mod tenants;
 mod users;
+mod webhooks;
 
 use harness::RAN;
 
@@ -30,6 +31,7 @@ const CASES: &[&[&str]] = &[
     migrate::CASES,
     tenants::CASES,
     users::CASES,
+    webhooks::CASES,
 ];
 
 /// Tests run in the order of their names, and this one waits for those that run beside it.

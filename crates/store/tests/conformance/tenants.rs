@@ -1,12 +1,15 @@
 //! A community never sees, changes or counts another. Every function that reads or writes is asked as a stranger.
 
 use crate::harness::{Bench, Source, at, cases, change, email, job_id, text};
+use crate::webhooks::{hook, message};
 use muster_core::field::FieldNumber;
 use muster_core::id::{JobId, KeyId, Tenant, UserId};
 use muster_core::job::{Counts, JobState};
 use muster_core::user::User;
+use muster_core::webhook::{DisabledBecause, EventType, Secret};
 use muster_store::{
-    Among, EndOfJob, HistoryFilter, Job, JobFilter, JobRef, KeyMoves, NewApiKey, Prepared, Progress, UserRow,
+    Among, DeliveryFilter, EndOfJob, HistoryFilter, Job, JobFilter, JobRef, KeyMoves, NewApiKey, Prepared, Progress,
+    UserRow, WebhookEdit,
 };
 use std::collections::BTreeMap;
 
@@ -36,6 +39,8 @@ async fn set_up(bench: &Bench) -> (Tenant, Tenant, User) {
     };
     tx.insert_api_key(own, &key, at(0)).await.expect("it is inserted");
     tx.commit().await.expect("it is committed");
+    crate::webhooks::insert(bench, own, 1, EventType::ALL).await;
+    crate::webhooks::queue(bench, own, 5, &[(1, 1)]).await;
     (own, stranger, user)
 }
 
@@ -68,6 +73,14 @@ async fn all(bench: &Bench, tenant: Tenant) -> Vec<String> {
         format!("{:?}", read.next_outcomes(of, 0).await.expect("it is read")),
         format!("{:?}", read.find_api_key(tenant, &[1; 32]).await.expect("it is read")),
         format!("{:?}", read.list_api_keys(tenant).await.expect("it is read")),
+        format!("{:?}", read.list_webhooks(tenant).await.expect("it is read")),
+        format!("{:?}", read.get_webhook(tenant, hook(1)).await.expect("it is read")),
+        format!("{:?}", read.list_listeners(tenant, EventType::JobFailed).await.expect("it is read")),
+        format!("{:?}", read.get_delivery(tenant, hook(1), message(1)).await.expect("it is read")),
+        format!(
+            "{:?}",
+            read.list_deliveries(tenant, hook(1), &DeliveryFilter::default(), 9).await.expect("it is read")
+        ),
     ];
     for filter in [HistoryFilter::default(), by_user, by_field, by_job] {
         let sets = read.list_changes(tenant, &filter, 10, &fields).await.expect("it is read");
@@ -106,6 +119,13 @@ async fn a_stranger_changes_nothing_of_a_community(bench: Bench) {
     assert!(tx.move_keys(stranger, &theirs).await.expect("nothing is released"));
     let revoked = tx.revoke_api_key(stranger, KeyId::from_bytes([1; 12]), at(1)).await;
     assert_eq!(revoked.expect("it is decided"), None);
+    let edit = WebhookEdit { enabled: Some(false), ..WebhookEdit::default() };
+    assert_eq!(tx.update_webhook(stranger, hook(1), &edit).await.expect("it is decided"), None);
+    let secret = Secret::new("whsec_".into());
+    assert_eq!(tx.replace_webhook_secret(stranger, hook(1), &secret, at(9)).await.expect("it is decided"), None);
+    assert_eq!(tx.resend_delivery(stranger, hook(1), message(1), at(9)).await.expect("it is decided"), None);
+    tx.disable_webhook(stranger, hook(1), DisabledBecause::Gone).await.expect("nothing is disabled");
+    assert!(!tx.delete_webhook(stranger, hook(1)).await.expect("it is decided"));
     tx.commit().await.expect("it is committed");
     assert_eq!(all(&bench, own).await, before);
 }
