@@ -172,7 +172,7 @@ impl Engine {
             }
             let version = held.version;
             let user = tx.get_user(caller.tenant, id, fields).await?.unwrap_or(held);
-            tx.commit().await?;
+            caller.commit(tx).await?;
             return Ok(ChangedUser { changed: user.version > version, user });
         }
     }

@@ -23,6 +23,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(1, "foundation", "0001_foundation.sql"),
     migration!(2, "bulk", "0002_bulk.sql"),
     migration!(3, "webhooks", "0003_webhooks.sql"),
+    migration!(5, "idempotency", "0005_idempotency.sql"),
     migration!(6, "history", "0006_history.sql"),
 ];
 
