@@ -232,8 +232,8 @@ impl Run {
         }
         tx.insert_outcomes(of, chunk.from, &frames::encode(&planned.record)?).await?;
         if let Some(id) = commit {
-            let at = self.engine.clock().now();
-            let commit = NewCommit { id, at, job: Some(self.job.id), actor: &self.job.actor };
+            // The time at which it was planned, which is that of its users.
+            let commit = NewCommit { id, at: planned.at, job: Some(self.job.id), actor: &self.job.actor };
             if !crate::commit::write(&mut tx, tenant, planned, &commit).await? {
                 return Ok(Committed::Moved);
             }

@@ -67,7 +67,8 @@ impl<'a> Planner<'a> {
         now: Timestamp,
     ) -> Self {
         let users = users.into_iter().map(|user| Working::new(user.clone(), user.version)).collect();
-        let planned = PlannedChunk { index: IndexChanges::new(order.rules.fields), ..PlannedChunk::default() };
+        let index = IndexChanges::new(order.rules.fields);
+        let planned = PlannedChunk { at: now, index, ..PlannedChunk::default() };
         Self { order, planned, users, made: HashMap::new(), taken, past, now }
     }
 
@@ -241,7 +242,7 @@ impl<'a> Planner<'a> {
         if self.order.dry_run {
             return Ok(Some(data));
         }
-        self.planned.touched.extend(changes.iter().map(|change| change.field));
+        self.planned.touched.add(changes);
         let Working { user, .. } = &self.users[index];
         self.planned.sets.push(NewChangeSet { user: user.id, version: user.version, line: row.line, data });
         Ok(None)

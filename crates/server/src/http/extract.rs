@@ -3,7 +3,7 @@
 use super::App;
 use super::failure::Failure;
 use axum::body::BodyDataStream;
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri};
@@ -88,13 +88,17 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
     }
 }
 
-/// Reads the query parameters of an address.
+/// Reads the query parameters of an address. What is wrong with one is said with its name.
 pub fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Failure> {
-    let Query(params) = Query::<T>::try_from_uri(uri).map_err(|rejection| {
-        let cause = std::error::Error::source(&rejection).map_or(String::new(), ToString::to_string);
-        Failure::new(Code::InvalidRequest, format!("The query is not valid: {cause}."))
-    })?;
-    Ok(params)
+    let pairs = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs)).map_err(|error| {
+        let pointer: String = error.path().iter().map(pointer_segment).collect();
+        let message = format!("The query is not valid: {}.", error.inner());
+        match pointer.is_empty() {
+            true => Failure::new(Code::InvalidRequest, message),
+            false => Error::at(pointer, Code::InvalidRequest, message).into(),
+        }
+    })
 }
 
 /// No query parameters. What an operation does not know is refused, so that nobody takes its answer for another one.
