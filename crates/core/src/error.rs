@@ -89,9 +89,12 @@ catalogue! {
     TooManyWebhooks "too_many_webhooks" Request 409 "The community has as many webhooks as it may have; delete one.";
     WebhookDisabled "webhook_disabled" Request 409 "Nothing is sent to a webhook that is disabled; enable it first.";
     FieldExists "field_exists" Request 409 "A field with this name or key exists; names and keys share one space.";
+    IdempotencyKeyRunning "idempotency_key_running" Request 409 "A request with the same Idempotency-Key still runs; send the same again in a moment.";
+    IdempotencyKeyInUse "idempotency_key_in_use" Request 409 "Another API key of the community uses the same Idempotency-Key; choose another one.";
     VersionMismatch "version_mismatch" Request 412 "The user changed since you read it; read it again.";
     BodyTooLarge "body_too_large" Request 413 "The JSON body is larger than this server accepts.";
     UnsupportedMediaType "unsupported_media_type" Request 415 "Send one of the content types that the documentation names for this address.";
+    IdempotencyKeyReused "idempotency_key_reused" Request 422 "The Idempotency-Key was used for another request; a new request needs a new one.";
     TooManyJobs "too_many_jobs" Request 429 "The community has too many open jobs; wait until some have ended.";
     Internal "internal" Request 500 "Something failed on our side; the server's log has the cause under the request id.";
     Unavailable "unavailable" Request 503 "The database or the staging area cannot be reached; try again.";

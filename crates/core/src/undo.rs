@@ -6,6 +6,7 @@
 
 use crate::error::{Code, RowError};
 use crate::field::{Field, FieldNumber, FieldType};
+use crate::id::JobId;
 use crate::number;
 use crate::plan::{Plan, Rules, limit};
 use crate::user::{Change, Operator, User};
@@ -13,42 +14,34 @@ use crate::value::Value;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
-/// Whose change set it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Author {
-    /// The job that is being undone.
-    Job,
-    /// An earlier undo of that job, which did not reach everybody.
-    Undo,
-    /// Anybody else.
-    Other,
-}
-
 /// A change set of the user.
 #[derive(Clone, Debug)]
 pub struct Past {
     /// The user's version afterwards.
     pub version: i64,
-    /// Whose it is.
-    pub author: Author,
+    /// The job that did it, if one did.
+    pub job: Option<JobId>,
+    /// The job that this job took back, if it did.
+    pub undoes: Option<JobId>,
     /// What changed.
     pub changes: Vec<Change>,
 }
 
-/// Decides what becomes of a user. `past` is what happened to the user, in order, from the job's first change set on.
-pub fn plan_undo(user: &User, past: &[Past], rules: &Rules<'_>) -> Plan {
-    let last = past.iter().rposition(|set| set.author == Author::Job);
-    let undone = last.is_none_or(|last| past[last..].iter().any(|set| set.author == Author::Undo));
-    if undone {
+/// Decides what becomes of a user. `past` is what happened to the user, in order, from the first change set of the job
+/// on that is being undone.
+pub fn plan_undo(user: &User, of: JobId, past: &[Past], rules: &Rules<'_>) -> Plan {
+    let last = past.iter().rposition(|set| set.job == Some(of));
+    // An earlier undo that did not reach everybody may have reached this user.
+    if last.is_none_or(|last| past[last..].iter().any(|set| set.undoes == Some(of))) {
         return Plan::Unchanged;
     }
-    let created = past.first().is_some_and(|set| set.author == Author::Job && set.version == 1);
+    let created = past.first().is_some_and(|set| set.job == Some(of) && set.version == 1);
     if created {
-        return undo_creation(past);
+        return undo_creation(of, past);
     }
     let mut reversal = Reversal::default();
-    for field in touched(past) {
-        if let Err(error) = reversal.field(field, user, past, rules) {
+    for field in touched(past, Some(of)) {
+        if let Err(error) = reversal.field(field, of, user, past, rules) {
             return Plan::Reject(error);
         }
     }
@@ -64,9 +57,27 @@ pub fn plan_undo(user: &User, past: &[Past], rules: &Rules<'_>) -> Plan {
     }
 }
 
+/// What happened to a field and still matters: what a job did and another job took back again did not happen.
+fn entries(field: FieldNumber, past: &[Past]) -> Vec<(Option<JobId>, &Change)> {
+    let mut entries: Vec<(Option<JobId>, &Change)> = Vec::new();
+    for set in past {
+        for change in set.changes.iter().filter(|change| change.field == field) {
+            let undone = set
+                .undoes
+                .map(|undone| entries.iter().rposition(|(job, _)| *job != Some(undone)).map_or(0, |before| before + 1));
+            match undone.filter(|from| entries.get(*from).is_some_and(|(_, first)| first.old == change.new)) {
+                Some(from) => entries.truncate(from),
+                None => entries.push((set.job, change)),
+            }
+        }
+    }
+    entries
+}
+
 /// A user whom the job made is deleted, unless somebody else has had to do with the user since.
-fn undo_creation(past: &[Past]) -> Plan {
-    if past.iter().any(|set| set.author == Author::Other) {
+fn undo_creation(of: JobId, past: &[Past]) -> Plan {
+    let others = |field| entries(field, past).iter().any(|(job, _)| *job != Some(of));
+    if touched(past, None).into_iter().any(others) {
         let message = "the job made the user, and somebody changed the user after it, so the user was kept";
         return Plan::Skip(RowError::row(Code::ChangedSinceJob, message));
     }
@@ -74,10 +85,10 @@ fn undo_creation(past: &[Past]) -> Plan {
     Plan::Update(vec![Change { field: FieldNumber::DELETED, op: Operator::Overwrite, old: None, new }])
 }
 
-/// The fields that the job changed, in the order in which it did.
-fn touched(past: &[Past]) -> Vec<FieldNumber> {
+/// The fields that a job changed, or anybody, in the order in which they were changed first.
+fn touched(past: &[Past], by: Option<JobId>) -> Vec<FieldNumber> {
     let mut fields = Vec::new();
-    let sets = past.iter().filter(|set| set.author == Author::Job);
+    let sets = past.iter().filter(|set| by.is_none() || set.job == by);
     for change in sets.flat_map(|set| &set.changes) {
         if !fields.contains(&change.field) {
             fields.push(change.field);
@@ -94,29 +105,35 @@ struct Reversal {
 }
 
 impl Reversal {
-    fn field(&mut self, number: FieldNumber, user: &User, past: &[Past], rules: &Rules<'_>) -> Result<(), RowError> {
-        let entries: Vec<(Author, &Change)> = past
-            .iter()
-            .flat_map(|set| set.changes.iter().map(move |change| (set.author, change)))
-            .filter(|(_, change)| change.field == number)
-            .collect();
-        let others = entries.iter().rposition(|(author, _)| *author != Author::Job);
+    fn field(
+        &mut self,
+        number: FieldNumber,
+        of: JobId,
+        user: &User,
+        past: &[Past],
+        rules: &Rules<'_>,
+    ) -> Result<(), RowError> {
+        let entries = entries(number, past);
+        let others = entries.iter().rposition(|(job, _)| *job != Some(of));
         let (before, since) = entries.split_at(others.map_or(0, |last| last + 1));
+        let by_job = |entries: &[(Option<JobId>, &'_ Change)]| -> Vec<Change> {
+            entries.iter().filter(|(job, _)| *job == Some(of)).map(|(_, change)| (*change).clone()).collect()
+        };
         let old = user.get(number);
         // What the job did after everybody else goes back to exactly what it found.
         let found = since.first().map_or_else(|| old.clone(), |(_, change)| change.old.clone());
         let numeric = rules.fields.get(number).filter(|field| field.kind.is_numeric());
         let new = match numeric {
-            Some(field) => reversed(field, found, before, rules)?,
+            Some(field) => reversed(field, found, &by_job(before), rules)?,
             None => found,
         };
-        let overwritten = before.iter().any(|(author, change)| *author == Author::Job && !operates(change, numeric));
+        let overwritten = by_job(before).iter().any(|change| !operates(change, numeric));
         if overwritten && since.is_empty() {
             let name = rules.fields.get(number).map(|field| field.name.as_str());
             self.kept.push(name.or_else(|| rules.fields.key_of(number)).unwrap_or_default().to_owned());
         }
         if new != old {
-            let operated = entries.iter().all(|(author, change)| *author != Author::Job || operates(change, numeric));
+            let operated = by_job(&entries).iter().all(|change| operates(change, numeric));
             let op = if operated { opposite(old.as_ref(), new.as_ref()) } else { Operator::Overwrite };
             self.changes.push(Change { field: number, op, old, new });
         }
@@ -142,11 +159,10 @@ fn opposite(old: Option<&Value>, new: Option<&Value>) -> Operator {
 fn reversed(
     field: &Field,
     found: Option<Value>,
-    before: &[(Author, &Change)],
+    by_job: &[Change],
     rules: &Rules<'_>,
 ) -> Result<Option<Value>, RowError> {
     let amount = |value: &Option<Value>| value.as_ref().and_then(Value::as_decimal).unwrap_or_default();
-    let by_job = before.iter().filter(|(author, _)| *author == Author::Job).map(|(_, change)| *change);
     let mut delta = Decimal::ZERO;
     let too_long =
         |_| RowError::cell(Code::OutOfRange, &field.name, "", "the number has more digits than can be kept exactly");
@@ -182,13 +198,41 @@ mod tests {
     use crate::job::{JobKind, Overdraft};
     use jiff::Timestamp;
 
-    /// Applies entries `(author, field, op, value)` to a user of version 1 and undoes the job.
-    fn undo(entries: &[(Author, &str, Operator, Option<i64>)]) -> (User, Plan) {
+    /// Who does something in these tests: the job that is undone, an undo of it, a person, another job and its undo.
+    #[derive(Clone, Copy, PartialEq)]
+    enum By {
+        Job,
+        Undo,
+        Other,
+        Second,
+        UndoSecond,
+    }
+
+    impl By {
+        fn job(self) -> Option<JobId> {
+            (self != Self::Other).then(|| JobId::from_bytes([self as u8; 12]))
+        }
+
+        fn undoes(self) -> Option<JobId> {
+            match self {
+                Self::Undo => Self::Job.job(),
+                Self::UndoSecond => Self::Second.job(),
+                Self::Job | Self::Other | Self::Second => None,
+            }
+        }
+    }
+
+    fn past(version: i64, by: By, changes: Vec<Change>) -> Past {
+        Past { version, job: by.job(), undoes: by.undoes(), changes }
+    }
+
+    /// Applies entries `(by, field, op, value)` to a user of version 1 and undoes the job.
+    fn undo(entries: &[(By, &str, Operator, Option<i64>)]) -> (User, Plan) {
         let fields = sample();
         let mut user = User::blank(UserId(1), Timestamp::UNIX_EPOCH);
         user.apply(&[], Timestamp::UNIX_EPOCH);
-        let mut past = Vec::new();
-        for (author, key, op, value) in entries {
+        let mut sets = Vec::new();
+        for (by, key, op, value) in entries {
             let field = fields.find_by_key(key).unwrap();
             let old = user.get(field.number);
             let held = old.as_ref().and_then(Value::as_decimal).unwrap_or_default();
@@ -199,24 +243,24 @@ mod tests {
             });
             let change = Change { field: field.number, op: *op, old, new: new.map(Value::Decimal) };
             user.apply(std::slice::from_ref(&change), Timestamp::UNIX_EPOCH);
-            past.push(Past { version: user.version, author: *author, changes: vec![change] });
+            sets.push(past(user.version, *by, vec![change]));
         }
-        let first = past.iter().position(|set| set.author == Author::Job).unwrap();
+        let first = sets.iter().position(|set| set.job == Job.job()).unwrap();
         let rules = Rules { kind: JobKind::Undo, overdraft: Overdraft::Reject, fields: &fields, columns: &[] };
-        let plan = plan_undo(&user, &past[first..], &rules);
+        let plan = plan_undo(&user, Job.job().unwrap(), &sets[first..], &rules);
         if let Plan::Update(changes) | Plan::UpdatePart(changes, _) = &plan {
             user.apply(changes, Timestamp::UNIX_EPOCH);
         }
         (user, plan)
     }
 
-    fn balance(entries: &[(Author, &str, Operator, Option<i64>)]) -> Option<String> {
+    fn balance(entries: &[(By, &str, Operator, Option<i64>)]) -> Option<String> {
         let fields = sample();
         let number = fields.find_by_key("premium_currency").unwrap().number;
         undo(entries).0.get(number).map(|value| value.to_string())
     }
 
-    use Author::{Job, Other, Undo};
+    use By::{Job, Other, Second, Undo, UndoSecond};
     use Operator::{Add, Overwrite, Subtract};
     const COINS: &str = "premium_currency";
 
@@ -265,15 +309,31 @@ mod tests {
     }
 
     #[test]
+    fn what_another_job_did_and_was_taken_back_did_not_happen() {
+        let undone =
+            [(Job, COINS, Overwrite, Some(5)), (Second, COINS, Add, Some(2)), (UndoSecond, COINS, Subtract, Some(2))];
+        assert_eq!(balance(&undone), None, "as if the second job had never been");
+        let later = [undone[0], undone[1], undone[2], (Other, COINS, Add, Some(1))];
+        assert_eq!(balance(&later).as_deref(), Some("6"));
+        let other =
+            [(Job, COINS, Overwrite, Some(5)), (Second, COINS, Add, Some(2)), (Other, COINS, Add, Some(1)), undone[2]];
+        assert_eq!(balance(&other).as_deref(), Some("6"), "only what goes back to exactly what was found");
+    }
+
+    #[test]
     fn users_whom_the_job_made_are_deleted_unless_somebody_changed_them() {
         let fields = sample();
         let rules = Rules { kind: JobKind::Undo, overdraft: Overdraft::Reject, fields: &fields, columns: &[] };
         let user = User { version: 1, ..User::blank(UserId(1), Timestamp::UNIX_EPOCH) };
-        let made = Past { version: 1, author: Job, changes: Vec::new() };
-        let touched = Past { version: 2, author: Other, changes: Vec::new() };
-        assert!(
-            matches!(plan_undo(&user, std::slice::from_ref(&made), &rules), Plan::Update(changes) if changes[0].field == FieldNumber::DELETED)
-        );
-        assert!(matches!(plan_undo(&user, &[made, touched], &rules), Plan::Skip(_)));
+        let text = |text: &str| Some(Value::Text(text.into()));
+        let city = |old, new| vec![Change { field: FieldNumber::FIRST, op: Operator::Overwrite, old, new }];
+        let made = past(1, Job, Vec::new());
+        let plan = |sets: &[Past]| plan_undo(&user, Job.job().unwrap(), sets, &rules);
+        let deletes = |plan| matches!(plan, Plan::Update(changes) if changes[0].field == FieldNumber::DELETED);
+        assert!(deletes(plan(std::slice::from_ref(&made))));
+        let touched = past(2, Second, city(None, text("Rome")));
+        assert!(matches!(plan(&[made.clone(), touched.clone()]), Plan::Skip(_)));
+        let back = past(3, UndoSecond, city(text("Rome"), None));
+        assert!(deletes(plan(&[made, touched, back])), "that was taken back");
     }
 }

@@ -211,15 +211,16 @@ impl Engine {
         let mut tx = self.store().begin().await?;
         let job = tx.insert_job(of.tenant, &job).await.inspect_err(|_| self.staging().remove(staged))?;
         // A commit that fails may have happened all the same, so from here on the file stays; a sweep finds it if not.
-        tx.commit().await?;
+        caller.commit(tx).await?;
         self.faults().pass("accept.inserted").await?;
         Ok(job)
     }
 
-    /// Removes what processes left behind that died: parts of files, files of which no job knows, and what jobs do not
-    /// need any more. To be called only where no other process uses the staging area.
+    /// Removes what processes left behind that died: parts of files, files of which no job knows, what jobs do not need
+    /// any more, and reservations of idempotency keys. To be called only where no other process uses the staging area.
     pub async fn sweep(&self) -> Result<()> {
         self.staging().sweep()?;
+        self.release_all_reservations().await?;
         let mut connection = self.store().read().await?;
         for of in self.staging().list_jobs()? {
             let job: Option<Job> = connection.get_job(of.tenant, of.id).await?;

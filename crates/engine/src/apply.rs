@@ -1,6 +1,6 @@
 //! Applying the prepared rows of a job, chunk by chunk. While a chunk is committed, the next one is read and planned.
 
-use crate::chunk::{Carry, Chunk, ChunkRecord, Order, PlannedChunk, Source, Undoing, plan_chunk};
+use crate::chunk::{Carry, Chunk, ChunkRecord, Order, PlannedChunk, Source, plan_chunk};
 use crate::chunk_reader::ChunkReader;
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
@@ -10,11 +10,11 @@ use crate::prepare::hex;
 use crate::run::{Run, Step};
 use muster_core::field::FieldSet;
 use muster_core::intake::header::map_header;
-use muster_core::job::{OnError, Overdraft, Relation};
+use muster_core::job::{OnError, Overdraft};
 use muster_core::outcome::Status;
 use muster_core::plan::Rules;
 use muster_core::{Code, Error};
-use muster_store::{JobRef, NewCommit, Prepared, Progress, Transaction};
+use muster_store::{NewCommit, Prepared, Progress, Transaction};
 use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::sync::Arc;
@@ -41,14 +41,13 @@ struct Terms {
     job: Job,
     /// The names of the columns, for messages.
     columns: Vec<String>,
-    undo: Option<Undoing>,
 }
 
 impl Terms {
     fn order<'a>(&'a self, fields: &'a FieldSet) -> Order<'a> {
         let overdraft = self.job.options.overdraft.unwrap_or(Overdraft::Reject);
         let rules = Rules { kind: self.job.kind, overdraft, fields, columns: &self.columns };
-        Order { tenant: self.job.tenant, rules, dry_run: self.job.dry_run, undo: self.undo.as_ref() }
+        Order { tenant: self.job.tenant, rules, dry_run: self.job.dry_run, undoes: self.job.family.undoes }
     }
 }
 
@@ -150,16 +149,7 @@ impl Run {
             Some(file) => map_header(&file.header, &fields, &self.job.options)?.names,
             None => Vec::new(),
         };
-        let undo = match self.job.family.undoes {
-            None => None,
-            Some(of) => {
-                let undone = JobRef { tenant: self.job.tenant, id: of };
-                let undos: Vec<Job> = self.engine.store().read().await?.list_children(undone, Relation::Undo).await?;
-                let earlier = undos.into_iter().map(|job| job.id).filter(|id| *id != self.job.id).collect();
-                Some(Undoing { of, earlier })
-            }
-        };
-        let terms = Arc::new(Terms { job: self.job.clone(), columns, undo });
+        let terms = Arc::new(Terms { job: self.job.clone(), columns });
         Ok(Applying { terms, chunk_rows: 1_000, ahead: None })
     }
 

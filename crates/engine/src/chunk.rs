@@ -12,9 +12,9 @@ use muster_core::job::{Counts, JobKind};
 use muster_core::key::{Key, UserKey};
 use muster_core::outcome::Outcome;
 use muster_core::plan::{EditPatch, Rules};
-use muster_core::undo::{Author, Past};
+use muster_core::undo::Past;
 use muster_core::user::User;
-use muster_store::{Among, Connection, KeyMoves, NewChangeSet, Reserved, Transaction, UserRow};
+use muster_store::{Among, Connection, KeyMoves, NewChangeSet, PastSet, Reserved, Transaction, UserRow};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
 
@@ -58,15 +58,8 @@ pub(crate) struct Order<'a> {
     pub rules: Rules<'a>,
     /// Nothing will be written: outcomes say what would change.
     pub dry_run: bool,
-    /// The job that is taken back, and earlier jobs that tried.
-    pub undo: Option<&'a Undoing>,
-}
-
-/// What an undo takes back.
-#[derive(Clone, Debug)]
-pub(crate) struct Undoing {
-    pub of: JobId,
-    pub earlier: Vec<JobId>,
+    /// The job that is taken back.
+    pub undoes: Option<JobId>,
 }
 
 /// What a chunk has to know of the one before where both have rows of one user.
@@ -223,15 +216,13 @@ async fn load(chunk: &Chunk, order: &Order<'_>, source: &mut Source<'_>) -> Resu
 /// In an undo: what happened to each user from the job's first change on.
 async fn load_past(chunk: &Chunk, order: &Order<'_>, source: &mut Source<'_>) -> Result<HashMap<UserId, Vec<Past>>> {
     let mut past: HashMap<UserId, Vec<Past>> = HashMap::new();
-    let Some(undoing) = order.undo else { return Ok(past) };
+    if order.undoes.is_none() {
+        return Ok(past);
+    }
     let since: Vec<(UserId, i64)> = chunk.rows.iter().filter_map(|row| row.user.zip(row.since)).collect();
     for set in source.connection().list_past(order.tenant, &since, order.rules.fields).await? {
-        let author = match set.job {
-            Some(job) if job == undoing.of => Author::Job,
-            Some(job) if undoing.earlier.contains(&job) => Author::Undo,
-            Some(_) | None => Author::Other,
-        };
-        past.entry(set.user).or_default().push(Past { version: set.version, author, changes: set.changes });
+        let PastSet { user, version, job, undoes, changes } = set;
+        past.entry(user).or_default().push(Past { version, job, undoes, changes });
     }
     Ok(past)
 }

@@ -29,7 +29,7 @@ impl Engine {
         let (key, name) = new.check(&tx.list_fields(caller.tenant).await?)?;
         let now = self.clock().now();
         let made = tx.insert_field(caller.tenant, field_id(), &key, &name, new.kind, &new.rules, false, now).await?;
-        tx.commit().await?;
+        caller.commit(tx).await?;
         Ok(made)
     }
 

@@ -8,7 +8,6 @@ use muster_core::Code;
 use muster_core::error::RowError;
 use muster_core::field::{FieldNumber, FieldSet};
 use muster_core::id::UserId;
-use muster_core::job::JobKind;
 use muster_core::key::{Key, UserKey};
 use muster_core::outcome::{Outcome, Reason, Status};
 use muster_core::plan::{Plan, Row, ambiguous, plan};
@@ -142,11 +141,11 @@ impl<'a> Planner<'a> {
     }
 
     fn row(&mut self, row: &Row, user: Option<usize>) -> Outcome {
-        let decided = match (self.order.rules.kind, user) {
-            (JobKind::Undo, Some(i)) => {
+        let decided = match (self.order.undoes, user) {
+            (Some(undone), Some(i)) => {
                 let user = &self.users[i].user;
                 let past = self.past.get(&user.id).map_or(&[][..], Vec::as_slice);
-                plan_undo(user, past, &self.order.rules)
+                plan_undo(user, undone, past, &self.order.rules)
             }
             (_, user) => plan(row, user.map(|i| &self.users[i].user), &self.order.rules),
         };

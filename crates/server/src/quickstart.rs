@@ -181,7 +181,7 @@ async fn run(client: &Client, kind: &str, file: &str, rows: Rows) -> Result<Remo
     });
     let sending = Sending { name: Some(file.to_owned()), bytes: None, body: Body::wrap_stream(blocks) };
     let mut progress = Progress::new();
-    let answer = send(client, &query, sending, &progress).await?;
+    let answer = send(client, &query, None, sending, &progress).await?;
     let id = RemoteJob::read(&answer)?.id;
     let ended = follow(client, &id, &mut progress).await;
     progress.clear();

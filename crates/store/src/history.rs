@@ -151,6 +151,8 @@ pub struct PastSet {
     pub version: i64,
     /// For which job.
     pub job: Option<JobId>,
+    /// The job that this job took back, if it did.
+    pub undoes: Option<JobId>,
     /// What changed.
     pub changes: Vec<Change>,
 }
@@ -187,19 +189,21 @@ impl Connection {
     ) -> Result<Vec<PastSet>> {
         let join = self.dialect().join();
         let sql = format!(
-            "SELECT c.user_id, c.version, m.job_id, c.data FROM {{rows}} AS r
+            "SELECT c.user_id, c.version, m.job_id, c.data, j.undoes FROM {{rows}} AS r
              {join} changes AS c ON c.tenant = $1 AND c.user_id = r.user_id AND c.version >= r.version
-             {join} commits AS m ON m.tenant = $1 AND m.id = c.seq / {COMMIT_SPAN} ORDER BY c.user_id, c.version"
+             {join} commits AS m ON m.tenant = $1 AND m.id = c.seq / {COMMIT_SPAN}
+             LEFT JOIN jobs AS j ON j.tenant = $1 AND j.id = m.job_id ORDER BY c.user_id, c.version"
         );
         let rows = Rows::new()
             .int("user_id", since.iter().map(|(user, _)| user.0).collect())
             .int("version", since.iter().map(|(_, version)| *version).collect());
         self.query_rows(&sql, params![tenant.0], &rows, |row| {
-            let job = row.opt_text(2)?.map(str::parse).transpose();
+            let job = |i| row.opt_text(i)?.is_some().then(|| row.parsed(i)).transpose();
             Ok(PastSet {
                 user: UserId(row.int(0)?),
                 version: row.int(1)?,
-                job: job.map_err(|_| StoreError::Corrupt("a commit names no job".to_owned()))?,
+                job: job(2)?,
+                undoes: job(4)?,
                 changes: changes_from_stored(row.text(3)?, fields)?,
             })
         })

@@ -6,8 +6,8 @@ use muster_core::id::{JobId, UserId};
 use muster_core::job::{JobKind, JobState};
 use muster_core::scope::Scope;
 use muster_engine::{
-    Caller, Clock, Engine, EngineError, Faults, Job, Limits, NewJob, ResultFormat, Staging, StatusFilter, Step, Tick,
-    UserEdit, Worker,
+    Caller, Clock, Engine, EngineError, Faults, Job, JobView, Limits, NewJob, ResultFormat, Staging, StatusFilter,
+    Step, Tick, UndoRequest, UserEdit, Worker,
 };
 use muster_store::testing;
 use std::collections::BTreeMap;
@@ -60,6 +60,7 @@ impl Place {
             community: community.id,
             actor: Actor { kind: ActorKind::ApiKey, id: "k".into(), name: "Test".into() },
             scopes: Scope::ALL.to_vec(),
+            reservation: None,
         };
         for (name, kind) in [
             ("Points", FieldType::Integer),
@@ -92,6 +93,10 @@ impl Bench {
     pub async fn submit(&self, kind: JobKind, options: &[(&str, &str)], bytes: &[u8]) -> Result<Job, EngineError> {
         let mut new = NewJob::new(kind);
         for (name, text) in options {
+            if *name == "dry_run" {
+                new.dry_run = *text == "true";
+                continue;
+            }
             new.options.set(name, text).map_err(EngineError::Refused)?;
         }
         let mut upload = self.engine.submit(&self.caller, new).await?;
@@ -113,6 +118,26 @@ impl Bench {
         let job = self.submit(kind, options, text.as_bytes()).await.expect("the job is accepted");
         self.run().await;
         self.job(job.id).await
+    }
+
+    /// Plans a job and runs it to its end.
+    pub async fn plan(&self, kind: JobKind, options: &[(&str, &str)], text: &str) -> Job {
+        let job = self.apply(kind, &[&[("dry_run", "true")], options].concat(), text).await;
+        assert_eq!(job.state, JobState::Planned, "{:?}", job.error);
+        job
+    }
+
+    /// Runs a job that was made from another one.
+    pub async fn finish(&self, child: Result<JobView, EngineError>) -> Job {
+        let child = child.unwrap_or_else(|error| panic!("it is refused: {}", error.public().detail));
+        self.run().await;
+        self.job(child.job.id).await
+    }
+
+    /// Undoes a job.
+    pub async fn undo(&self, id: JobId) -> Job {
+        let undo = self.engine.undo_job(&self.caller, id, &UndoRequest::default()).await;
+        self.finish(undo).await
     }
 
     pub async fn update(&self, text: &str) -> Job {
@@ -173,8 +198,10 @@ impl Bench {
 
     /// For each row its status and code.
     pub async fn verdicts(&self, id: JobId) -> Vec<String> {
+        let after = if self.job(id).await.dry_run { 6 } else { 5 };
         let rows = self.results(id).await;
-        rows.iter().map(|row| format!("{} {}", row[row.len() - 5], row[row.len() - 4]).trim().to_owned()).collect()
+        let verdict = |row: &Vec<String>| format!("{} {}", row[row.len() - after], row[row.len() - after + 1]);
+        rows.iter().map(|row| verdict(row).trim().to_owned()).collect()
     }
 
     /// The invariants that must hold whatever happened.

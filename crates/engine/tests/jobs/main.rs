@@ -2,11 +2,16 @@
 
 mod apply;
 mod crash;
+mod fuses;
 mod harness;
 mod indexing;
+mod kinds;
 mod model;
+mod planned;
 mod queries;
 mod receiver;
+mod retry;
 mod together;
+mod undo;
 mod watch;
 mod webhooks;

@@ -20,12 +20,20 @@ pub struct Failure {
     hint: Option<String>,
     exit: u8,
     unreachable: bool,
+    lost: bool,
 }
 
 impl Failure {
     /// A failure of one sentence.
     pub fn new(sentence: impl Into<String>) -> Self {
-        Self { sentence: sentence.into(), details: Vec::new(), hint: None, exit: EXIT_FAILED, unreachable: false }
+        Self {
+            sentence: sentence.into(),
+            details: Vec::new(),
+            hint: None,
+            exit: EXIT_FAILED,
+            unreachable: false,
+            lost: false,
+        }
     }
 
     /// A failure with every single reason, where there are several.
@@ -68,6 +76,17 @@ impl Failure {
     #[must_use]
     pub fn unreachable(self) -> Self {
         Self { unreachable: true, ..self }
+    }
+
+    /// Says that the way to the server went missing in the middle of a request, which may have been done all the same.
+    #[must_use]
+    pub fn lost(self) -> Self {
+        Self { lost: true, ..self.unreachable() }
+    }
+
+    /// Whether nobody knows if the request was done.
+    pub fn is_lost(&self) -> bool {
+        self.lost
     }
 
     /// Whether only the way to the server is missing.

@@ -3,20 +3,27 @@
 use crate::cli::client::{Client, RemoteArgs};
 use crate::cli::failure::{Failure, Result};
 use crate::cli::out;
-use crate::cli::progress::{Progress, watch};
+use crate::cli::progress::{PATIENCE, Progress, watch};
 use crate::cli::report::{RemoteJob, print_errors};
 use clap::Args;
 use futures_util::stream::try_unfold;
 use indicatif::ProgressBar;
+use rand::distr::{Alphanumeric, SampleString};
+use rand::rand_core::UnwrapErr;
+use rand::rngs::SysRng;
 use reqwest::multipart::{Form, Part};
 use reqwest::{Body, Method};
 use serde_json::Value;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// How much of a file is sent at a time.
 const BLOCK_BYTES: usize = 256 << 10;
+
+/// How long the idempotency key of a file is.
+const KEY_CHARACTERS: usize = 32;
 
 /// `muster import` and `muster update`
 #[derive(Args, Clone, Debug)]
@@ -58,11 +65,10 @@ pub(crate) struct Sending {
 pub(crate) async fn submit(kind: &str, args: &SubmitArgs) -> Result<()> {
     let client = args.remote.client()?;
     let mut progress = Progress::new();
-    let sending = open(&args.file, progress.bar()).await?;
     let mut query = vec![("kind".to_owned(), kind.to_owned())];
     query.extend(args.name.iter().map(|name| ("name".to_owned(), name.clone())));
     query.extend(args.option.iter().cloned());
-    let answer = send(&client, &query, sending, &progress).await?;
+    let answer = send_safely(&client, &query, &args.file, &progress).await?;
     let job = RemoteJob::read(&answer)?;
     if let Some(earlier) = &job.same_file_as {
         out::talk(format!("note: {earlier} had the same file."));
@@ -84,10 +90,33 @@ pub(crate) async fn submit(kind: &str, args: &SubmitArgs) -> Result<()> {
     job.verdict()
 }
 
-/// Sends a file and gives the job that the server made of it.
+/// Sends a file until there is an answer. Where the connection breaks nobody knows whether the job was made; the
+/// idempotency key makes sure that it is made once.
+async fn send_safely(client: &Client, query: &[(String, String)], file: &Path, progress: &Progress) -> Result<Value> {
+    let key = Alphanumeric.sample_string(&mut UnwrapErr(SysRng), KEY_CHARACTERS);
+    let mut missed = 0;
+    loop {
+        let sending = open(file, progress.bar()).await?;
+        // What came from a pipe cannot be sent a second time.
+        let can_be_repeated = sending.bytes.is_some() && missed < PATIENCE;
+        match send(client, query, Some(&key), sending, progress).await {
+            Err(failure) if can_be_repeated && (failure.is_lost() || missed > 0 && failure.is_unreachable()) => {
+                if missed == 0 {
+                    progress.say("The connection broke; sending the file again, which makes no second job.");
+                }
+                missed += 1;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            sent => return sent,
+        }
+    }
+}
+
+/// Sends a file and gives the job that the server made of it; with a key it makes one, however often the file is sent.
 pub(crate) async fn send(
     client: &Client,
     query: &[(String, String)],
+    key: Option<&str>,
     sending: Sending,
     progress: &Progress,
 ) -> Result<Value> {
@@ -101,6 +130,7 @@ pub(crate) async fn send(
         None => part,
     };
     let request = client.request(Method::POST, "/v1/jobs").query(query);
+    let request = key.into_iter().fold(request, |request, key| request.header("Idempotency-Key", key));
     let sent = client.json(request.multipart(Form::new().part("file", part))).await;
     if sent.is_err() {
         progress.clear();

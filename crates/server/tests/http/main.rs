@@ -5,6 +5,8 @@ mod authorization;
 mod errors;
 mod fields;
 mod history;
+mod idempotency;
+mod idempotency_of_operations;
 mod job_events;
 mod jobs;
 mod keys;

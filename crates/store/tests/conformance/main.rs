@@ -6,6 +6,7 @@ mod communities;
 mod fields;
 mod harness;
 mod history;
+mod idempotency;
 mod jobs;
 mod keys;
 mod leases;
@@ -24,6 +25,7 @@ const CASES: &[&[&str]] = &[
     communities::CASES,
     fields::CASES,
     history::CASES,
+    idempotency::CASES,
     jobs::CASES,
     keys::CASES,
     leases::CASES,
