@@ -28,7 +28,7 @@ const KEY_CHARACTERS: usize = 32;
 /// `muster import` and `muster update`
 #[derive(Args, Clone, Debug)]
 pub(crate) struct SubmitArgs {
-    /// The file: CSV or TSV, plain or compressed with gzip or zstd; - is stdin
+    /// The file: CSV, TSV, NDJSON, a JSON array or XLSX, plain or compressed with gzip or zstd; - is stdin
     file: PathBuf,
     /// A name for the log [default: the file's]
     #[arg(long)]

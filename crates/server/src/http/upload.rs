@@ -9,6 +9,7 @@ use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use futures_util::StreamExt;
 use muster_core::error::{Fault, excerpt};
+use muster_core::intake::sniff::Format;
 use muster_core::{Code, Error};
 use muster_engine::{Caller, Engine, EngineError, Fingerprint, Job, NewJob, Upload};
 use std::collections::BTreeSet;
@@ -63,7 +64,8 @@ impl Description {
     /// Receives the body as the file.
     async fn receive_body(mut self, engine: &Engine, caller: &Caller, request: Request) -> Result<Job, Failure> {
         check_content_encoding(request.headers())?;
-        self.new.charset = charset(header(request.headers(), CONTENT_TYPE));
+        let content_type = header(request.headers(), CONTENT_TYPE);
+        (self.new.charset, self.new.format) = (charset(content_type), Format::from_media_type(content_type));
         let announced = header(request.headers(), CONTENT_LENGTH).parse().unwrap_or(0);
         let mut upload = engine.submit(caller, self.new).await?;
         upload.check_room(announced)?;
@@ -101,6 +103,7 @@ impl Description {
     async fn receive_part(&mut self, engine: &Engine, caller: &Caller, mut part: Part<'_>) -> Result<Upload, Failure> {
         self.new.file_name = part.field.file_name().filter(|name| !name.is_empty()).map(str::to_owned);
         self.new.charset = part.field.content_type().and_then(charset);
+        self.new.format = part.field.content_type().and_then(Format::from_media_type);
         let kind_may_follow = self.door.kind_option.is_some_and(|name| !self.given.contains(name));
         let mut upload = match kind_may_follow {
             true => engine.receive(caller, self.new.clone()).await?,

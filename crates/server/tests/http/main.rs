@@ -4,6 +4,7 @@ mod app;
 mod authorization;
 mod errors;
 mod fields;
+mod formats;
 mod history;
 mod idempotency;
 mod idempotency_of_operations;
