@@ -20,6 +20,7 @@ enum Object {
     None,
     User,
     Key,
+    Field,
     QueuedJob,
     PausedJob,
     EndedJob,
@@ -59,6 +60,7 @@ const EXAMPLES: &[Example] = &[
     ("POST /v1/jobs/{id}/retry", Object::EndedJob, Content::None),
     ("DELETE /v1/users/{id}", Object::User, Content::None),
     ("POST /v1/fields", Object::None, Content::Json(|| json!({"name": "Points", "type": "integer"}))),
+    ("PATCH /v1/fields/{id}", Object::Field, Content::Json(|| json!({"indexed": true}))),
     ("POST /v1/keys", Object::None, Content::Json(|| json!({"name": "New", "scopes": []}))),
     ("DELETE /v1/keys/{id}", Object::Key, Content::None),
     ("POST /v1/webhooks", Object::None, Content::Json(|| json!({"url": "https://example.com/new"}))),
@@ -100,9 +102,11 @@ impl<'a> Place<'a> {
         json_of(place.request(Method::POST, &format!("/v1/jobs/{paused}/pause"))).await;
         let first = async |path: &str| place.get(path).await["data"][0]["id"].to_string().trim_matches('"').to_owned();
         let (user, keys) = (first("/v1/users").await, place.get("/v1/keys").await);
+        let field = first("/v1/fields").await;
         let other = keys["data"].as_array().into_iter().flatten().find(|key| key["scopes"] == json!([]));
         place.objects.extend([
             (Object::User, user),
+            (Object::Field, field),
             (Object::Key, id_of(other.expect("it was made")).to_owned()),
             (Object::QueuedJob, queued),
             (Object::PausedJob, paused),
