@@ -7,6 +7,7 @@ use crate::planner::{Planner, RowUser};
 use crate::prepare::PreparedRow;
 use jiff::Timestamp;
 use muster_core::field::FieldNumber;
+use muster_core::filter::Filter;
 use muster_core::id::{JobId, Tenant, UserId};
 use muster_core::job::{Counts, JobKind};
 use muster_core::key::{Key, UserKey};
@@ -60,6 +61,8 @@ pub(crate) struct Order<'a> {
     pub dry_run: bool,
     /// The job that is taken back.
     pub undoes: Option<JobId>,
+    /// What users must still match, in a change by filter.
+    pub filter: Option<&'a Filter>,
 }
 
 /// What a chunk has to know of the one before where both have rows of one user.

@@ -141,6 +141,13 @@ impl<'a> Planner<'a> {
     }
 
     fn row(&mut self, row: &Row, user: Option<usize>) -> Outcome {
+        if let Some(filter) = self.order.filter
+            && !user.is_some_and(|i| filter.matches(&self.users[i].user))
+        {
+            let message = "the user does not match the filter any more";
+            let error = row.key.error(Code::NoLongerMatches, message.to_owned());
+            return self.outcome(row, Status::Skipped, user.map(|i| self.users[i].user.id), Some(error));
+        }
         let decided = match (self.order.undoes, user) {
             (Some(undone), Some(i)) => {
                 let user = &self.users[i].user;

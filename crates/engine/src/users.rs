@@ -132,7 +132,7 @@ impl Engine {
         let row = Row { record: 1, line: 0, key: Key::Id(id), edits };
         let chunk = Chunk::of(PreparedRow::new(Some(id), row));
         let rules = Rules { kind, overdraft: Overdraft::Reject, fields, columns: &columns };
-        let order = Order { tenant: caller.tenant, rules, dry_run: false, undoes: None };
+        let order = Order { tenant: caller.tenant, rules, dry_run: false, undoes: None, filter: None };
         let (mut tx, reserved) = self.store().begin_commit(caller.tenant, 0).await?;
         let now = self.clock().now();
         let held = tx.lock_users(caller.tenant, &[id], fields).await?.pop().map(|loaded| loaded.user);

@@ -2,6 +2,7 @@
 
 use super::App;
 use super::failure::Failure;
+use axum::body::BodyDataStream;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::request::Parts;
@@ -127,21 +128,25 @@ impl TryFrom<String> for Time {
 /// A JSON body as a type.
 pub struct Json<T>(pub T);
 
+/// The rest of a body behind what was read of it. Refuses with `body_too_large` more bytes than these.
+pub async fn collect(body: &mut BodyDataStream, mut bytes: Vec<u8>, limit: usize) -> Result<Vec<u8>, Failure> {
+    while let Some(more) = body.next().await {
+        bytes.extend_from_slice(&more.map_err(|_| cut_off())?);
+        if bytes.len() > limit {
+            let detail = format!("The body is larger than the {limit} bytes that this server accepts.");
+            return Err(Failure::new(Code::BodyTooLarge, detail));
+        }
+    }
+    Ok(bytes)
+}
+
 impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Failure> {
         check_json_headers(request.headers())?;
-        let limit = app.config.json_body_bytes;
-        let mut bytes = Vec::new();
         let mut body = request.into_body().into_data_stream();
-        while let Some(more) = body.next().await {
-            bytes.extend_from_slice(&more.map_err(|_| cut_off())?);
-            if bytes.len() > limit {
-                let detail = format!("The body is larger than the {limit} bytes that this server accepts.");
-                return Err(Failure::new(Code::BodyTooLarge, detail));
-            }
-        }
+        let bytes = collect(&mut body, Vec::new(), app.config.json_body_bytes).await?;
         parse(&bytes).map(Self)
     }
 }
