@@ -17,7 +17,7 @@ pub type Result<T, E = Failure> = std::result::Result<T, E>;
 pub struct Failure {
     sentence: String,
     details: Vec<String>,
-    hint: Option<String>,
+    hints: Vec<String>,
     exit: u8,
     unreachable: bool,
 }
@@ -25,7 +25,13 @@ pub struct Failure {
 impl Failure {
     /// A failure of one sentence.
     pub fn new(sentence: impl Into<String>) -> Self {
-        Self { sentence: sentence.into(), details: Vec::new(), hint: None, exit: EXIT_FAILED, unreachable: false }
+        Self {
+            sentence: sentence.into(),
+            details: Vec::new(),
+            hints: Vec::new(),
+            exit: EXIT_FAILED,
+            unreachable: false,
+        }
     }
 
     /// A failure with every single reason, where there are several.
@@ -53,8 +59,9 @@ impl Failure {
 
     /// Adds what to do about it.
     #[must_use]
-    pub fn hint(self, hint: impl Into<String>) -> Self {
-        Self { hint: Some(hint.into()), ..self }
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
     }
 
     /// Adds a sentence to the list below the first.
@@ -90,10 +97,7 @@ impl fmt::Display for Failure {
         for detail in &self.details {
             writeln!(f, "  - {detail}")?;
         }
-        match &self.hint {
-            Some(hint) => writeln!(f, "hint: {hint}"),
-            None => Ok(()),
-        }
+        self.hints.iter().try_for_each(|hint| writeln!(f, "hint: {hint}"))
     }
 }
 

@@ -1,10 +1,11 @@
-//! `muster import` and `muster update`: send a file, watch the job, say what became of it.
+//! `muster import`, `update`, `create`, `delete`, `restore`: send a file, watch the job, say what became of it.
 
 use crate::cli::client::{Client, RemoteArgs};
 use crate::cli::failure::{Failure, Result};
 use crate::cli::out;
-use crate::cli::progress::{Progress, watch};
-use crate::cli::report::{RemoteJob, print_errors};
+use crate::cli::progress::Progress;
+use crate::cli::report::RemoteJob;
+use crate::cli::see::{SeeArgs, see_through};
 use clap::Args;
 use futures_util::stream::try_unfold;
 use indicatif::ProgressBar;
@@ -18,23 +19,22 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 /// How much of a file is sent at a time.
 const BLOCK_BYTES: usize = 256 << 10;
 
-/// `muster import` and `muster update`
+/// `muster import`, `update`, `create`, `delete` and `restore`
 #[derive(Args, Clone, Debug)]
 pub(crate) struct SubmitArgs {
     /// The file: CSV or TSV, plain or compressed with gzip or zstd; - is stdin
     file: PathBuf,
+    /// Only plan it: write nothing, and show what would change
+    #[arg(long)]
+    dry_run: bool,
     /// A name for the log [default: the file's]
     #[arg(long)]
     name: Option<String>,
     /// An option of the job, such as overdraft=clamp; may be given several times
     #[arg(long, value_name = "KEY=VALUE", value_parser = option)]
     option: Vec<(String, String)>,
-    /// Do not wait for the job to end: print its id
-    #[arg(long)]
-    no_wait: bool,
-    /// Print the job as JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    see: SeeArgs,
     #[command(flatten)]
     remote: RemoteArgs,
 }
@@ -54,12 +54,13 @@ pub(crate) struct Sending {
     pub(crate) body: Body,
 }
 
-/// `muster import` and `muster update`
+/// `muster import`, `update`, `create`, `delete` and `restore`
 pub(crate) async fn submit(kind: &str, args: &SubmitArgs) -> Result<()> {
     let client = args.remote.client()?;
     let mut progress = Progress::new();
     let sending = open(&args.file, progress.bar()).await?;
     let mut query = vec![("kind".to_owned(), kind.to_owned())];
+    query.extend(args.dry_run.then(|| ("dry_run".to_owned(), "true".to_owned())));
     query.extend(args.name.iter().map(|name| ("name".to_owned(), name.clone())));
     query.extend(args.option.iter().cloned());
     let answer = send(&client, &query, sending, &progress).await?;
@@ -67,21 +68,7 @@ pub(crate) async fn submit(kind: &str, args: &SubmitArgs) -> Result<()> {
     if let Some(earlier) = &job.same_file_as {
         out::talk(format!("note: {earlier} had the same file."));
     }
-    match (args.no_wait, args.json) {
-        (true, true) => return out::json(&answer),
-        (true, false) => return out::data(&job.id),
-        (false, _) => {}
-    }
-    let answer = watch(&client, &job.id, &mut progress).await?;
-    let job = RemoteJob::read(&answer)?;
-    match args.json {
-        true => out::json(&answer)?,
-        false => {
-            job.print()?;
-            print_errors(&client, &job).await?;
-        }
-    }
-    job.verdict()
+    see_through(&client, &answer, args.see, &mut progress).await
 }
 
 /// Sends a file and gives the job that the server made of it.
