@@ -213,7 +213,8 @@ impl Engine {
                     first_lines: Vec::new(),
                 });
                 group.count += 1;
-                if group.first_lines.len() < EXAMPLES {
+                // Rows of a job without a file stand on no line.
+                if reason.line > 0 && group.first_lines.len() < EXAMPLES {
                     group.first_lines.push(reason.line);
                 }
                 if let Some(value) = error.value

@@ -55,31 +55,40 @@ fn table(rows: &[Map<String, Value>], job: &RemoteJob) -> Table {
     let mut table = Table::new(&["LINE", "USER", "FIELD", "OLD → NEW"], &[0]);
     for row in rows {
         let (mut line, mut user) = (cell(row.get("_line")), who(row, job));
-        let changes = row.get("_changes").and_then(Value::as_object);
-        let new_user = row.get("_status").and_then(Value::as_str) == Some("created");
-        if new_user {
-            table.row([std::mem::take(&mut line), std::mem::take(&mut user), "(new user)".to_owned(), String::new()]);
+        let mut add = |field: &str, change: String| {
+            table.row([std::mem::take(&mut line), std::mem::take(&mut user), field.to_owned(), change]);
+        };
+        let is_new = row.get("_status").and_then(Value::as_str) == Some("created");
+        if is_new {
+            add("(new user)", String::new());
         }
-        for (field, change) in changes.into_iter().flatten() {
-            let (old, new) = (cell(change.get("old")), cell(change.get("new")));
-            let change = if new_user { new } else { format!("{old} → {new}") };
-            table.row([std::mem::take(&mut line), std::mem::take(&mut user), field.clone(), change]);
+        for (field, change) in row.get("_changes").and_then(Value::as_object).into_iter().flatten() {
+            let (old, new) = (change.get("old"), change.get("new"));
+            match (field.as_str(), new.and_then(Value::as_bool)) {
+                ("deleted", Some(true)) => add("(deleted)", String::new()),
+                ("deleted", _) => add("(restored)", String::new()),
+                (field, _) if is_new => add(field, cell(new)),
+                (field, _) => add(field, format!("{} → {}", cell(old), cell(new))),
+            }
         }
     }
     table
 }
 
-/// The cell that names the user, as the file writes it.
+/// The cell that names the user, as the file writes it; else the user's number.
 fn who(row: &Map<String, Value>, job: &RemoteJob) -> String {
-    let key = match job.match_by() {
-        "external" => "source_id",
-        key => key,
+    let named = match job.match_by() {
+        "id" => None,
+        "external" => find(row, "source_id"),
+        key => find(row, key),
     };
-    let named = row.iter().find(|(column, _)| column.trim().replace([' ', '-'], "_").eq_ignore_ascii_case(key));
-    match named {
-        Some((_, cell)) => self::cell(Some(cell)),
-        None => format!("user {}", cell(row.get("_user_id"))),
-    }
+    named.map_or_else(|| format!("user {}", cell(row.get("_user_id"))), |name| cell(Some(name)))
+}
+
+/// The cell in the column of this name, which the file may have written in its own way.
+fn find<'a>(row: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
+    let is_key = |column: &str| column.trim().replace([' ', '-'], "_").eq_ignore_ascii_case(key);
+    row.iter().find(|(column, _)| is_key(column)).map(|(_, cell)| cell)
 }
 
 fn cell(value: Option<&Value>) -> String {
@@ -95,28 +104,39 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    #[test]
-    fn each_change_is_a_line_and_its_user_is_named_once() {
-        let rows = [
-            json!({"E-Mail": "x", "Email": "ada@example.com", "_line": 2, "_status": "updated", "_user_id": 7,
-                   "_changes": {"city": {"old": "Rome", "new": null}, "points": {"old": 1, "new": 6}}}),
-            json!({"Email": "\u{1b}[31mbob@example.com", "_line": 3, "_status": "created", "_user_id": null,
-                   "_changes": {"city": {"old": null, "new": "Bonn"}}}),
-        ];
+    fn shown(job: &Value, rows: &[Value]) -> Vec<String> {
         let rows: Vec<_> = rows.iter().map(|row| row.as_object().unwrap().clone()).collect();
-        assert_eq!(
-            table(&rows, &RemoteJob::default()).to_string(),
-            "LINE  USER                 FIELD       OLD → NEW\n   \
-                2  ada@example.com      city        Rome → -\n                           \
-                                        points      1 → 6\n   \
-                3   [31mbob@example.com  (new user)\n                           \
-                                        city        Bonn"
-        );
+        table(&rows, &RemoteJob::read(job).unwrap()).to_string().lines().map(str::to_owned).collect()
     }
 
     #[test]
-    fn a_row_without_its_key_is_named_by_the_user() {
-        let row = json!({"_user_id": 7});
-        assert_eq!(who(row.as_object().unwrap(), &RemoteJob::default()), "user 7");
+    fn each_change_is_a_line_and_its_user_is_named_once() {
+        let rows = [
+            json!({"Email": "ada@example.com", "_line": 2, "_status": "updated", "_user_id": 7,
+                   "_changes": {"city": {"old": "Rome", "new": null}, "points": {"old": 1, "new": 6}}}),
+            json!({"Email": "\u{1b}[31mbob@example.com", "_line": 13, "_status": "created", "_user_id": null,
+                   "_changes": {"city": {"old": null, "new": "Bonn"}}}),
+        ];
+        let expected = [
+            "LINE  USER                  FIELD       OLD → NEW",
+            "   2  ada@example.com       city        Rome → -",
+            "                            points      1 → 6",
+            "  13   [31mbob@example.com  (new user)",
+            "                            city        Bonn",
+        ];
+        assert_eq!(shown(&json!({"source": {"format": "csv"}}), &rows), expected, "and no cell disturbs the terminal");
+    }
+
+    #[test]
+    fn who_is_deleted_or_restored_is_said_so() {
+        let row = |id, deleted: Value| {
+            json!({"Source": "crm", "Source ID": "9", "id": id, "_line": null, "_status": "updated", "_user_id": id,
+                   "_changes": {"deleted": {"old": null, "new": deleted}}})
+        };
+        let rows = [row(7, json!(true)), row(8, Value::Null)];
+        let undo = shown(&json!({"kind": "undo"}), &rows);
+        assert_eq!(undo[1..], ["   -  user 7  (deleted)", "   -  user 8  (restored)"]);
+        let delete = json!({"source": {"format": "csv"}, "options": {"match_by": "external"}});
+        assert_eq!(shown(&delete, &rows[..1])[1], "   -  9     (deleted)");
     }
 }

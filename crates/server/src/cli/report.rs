@@ -16,7 +16,7 @@ pub(crate) struct RemoteJob {
     pub(crate) state: String,
     pub(crate) dry_run: bool,
     options: RemoteOptions,
-    source: RemoteSource,
+    pub(crate) source: RemoteSource,
     pub(crate) counts: RemoteCounts,
     pub(crate) progress: RemoteProgress,
     pub(crate) error: Option<Value>,
@@ -38,8 +38,8 @@ struct RemoteOptions {
 /// The file of a job, if it has one.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-struct RemoteSource {
-    format: Option<String>,
+pub(crate) struct RemoteSource {
+    pub(crate) format: Option<String>,
 }
 
 /// How many rows ended how.
@@ -93,10 +93,17 @@ impl RemoteJob {
         ["failed", "cancelled"].contains(&self.state.as_str())
     }
 
+    /// Why it failed, if it did.
+    fn error_code(&self) -> Option<&str> {
+        self.error.as_ref()?.get("code")?.as_str()
+    }
+
     /// What names the users in its rows: that of an undo is made by us.
     pub(crate) fn match_by(&self) -> &str {
-        let given = self.options.match_by.as_deref().unwrap_or("email");
-        if self.source.format.is_some() || self.kind.is_empty() { given } else { "id" }
+        match self.source.format {
+            Some(_) => self.options.match_by.as_deref().unwrap_or("email"),
+            None => "id",
+        }
     }
 
     /// What its reader may want to do next, as sentences with the command that does it.
@@ -116,11 +123,20 @@ impl RemoteJob {
                 "the failed rows, to mend and send again: muster jobs results {id} --status failed > failed.csv"
             ));
         }
-        // What a job left undone for a fault of its file stays undone however often it is tried.
-        let is_halted = self.has_failed() && counts.unprocessed > 0 && counts.received > counts.unprocessed;
         let undone = self.undo_job_id.is_some();
-        if (self.state == "cancelled" || is_halted) && counts.unprocessed > 0 && !undone {
-            steps.push(format!("to do what is missing: muster jobs retry {id}"));
+        if self.has_failed() && counts.unprocessed > 0 {
+            match self.error_code() {
+                // What stopped the job would stop it again.
+                Some("aborted" | "too_many_failures" | "too_many_affected") => {
+                    steps.push(format!(
+                        "the rows that were not reached: muster jobs results {id} --status unprocessed > rest.csv"
+                    ));
+                }
+                None | Some("worker_crashed") if !undone => {
+                    steps.push(format!("to do what is missing: muster jobs retry {id}"));
+                }
+                None | Some(_) => {}
+            }
         }
         if self.is_over() && self.state != "planned" && affected && !undone {
             steps.push(format!("to take it back: muster jobs undo {id}"));
@@ -162,11 +178,10 @@ impl RemoteJob {
         }
         title.push_str(&format!(": {}", self.state));
         if let Some(seconds) = self.seconds() {
-            title.push_str(&format!(
-                " in {}, {} rows/s",
-                duration(seconds),
-                out::number(self.progress.rows_per_second as u64)
-            ));
+            title.push_str(&format!(" in {}", duration(seconds)));
+            if self.progress.rows_done > 0 {
+                title.push_str(&format!(", {} rows/s", out::number(self.progress.rows_per_second as u64)));
+            }
         }
         out::data(title)?;
         let counts = &self.counts;

@@ -65,10 +65,22 @@ pub(crate) async fn submit(kind: &str, args: &SubmitArgs) -> Result<()> {
     query.extend(args.option.iter().cloned());
     let answer = send(&client, &query, sending, &progress).await?;
     let job = RemoteJob::read(&answer)?;
-    if let Some(earlier) = &job.same_file_as {
-        out::talk(format!("note: {earlier} had the same file."));
+    if let Some(earlier) = job.same_file_as.as_ref().filter(|_| !job.dry_run) {
+        warn_of(&client, earlier).await;
     }
     see_through(&client, &answer, args.see, &mut progress).await
+}
+
+/// Says that an earlier job had the same file, and what became of it, unless it only planned.
+async fn warn_of(client: &Client, earlier: &str) {
+    let answer = client.get::<Value>(&format!("/v1/jobs/{earlier}")).await;
+    // A key that may not look at jobs may submit one.
+    let job = answer.and_then(|answer| RemoteJob::read(&answer)).unwrap_or_default();
+    match (job.dry_run, job.state.as_str()) {
+        (true, _) => {}
+        (false, "") => out::talk(format!("note: {earlier} had the same file.")),
+        (false, state) => out::talk(format!("note: {earlier} had the same file; it is {state}.")),
+    }
 }
 
 /// Sends a file and gives the job that the server made of it.
