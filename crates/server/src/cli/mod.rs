@@ -9,7 +9,7 @@ pub(crate) mod client;
 pub mod failure;
 mod jobs;
 pub mod out;
-mod preview;
+pub(crate) mod preview;
 pub(crate) mod progress;
 pub(crate) mod report;
 mod see;

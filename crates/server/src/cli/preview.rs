@@ -12,23 +12,28 @@ const ROWS: usize = 5;
 
 /// Prints the first rows that a dry run would change; nothing for another job.
 pub(crate) async fn print_preview(client: &Client, job: &RemoteJob) -> Result<()> {
-    let all = job.counts.updated + job.counts.created;
-    if job.state != "planned" || all == 0 {
-        return Ok(());
+    if job.state == "planned" && job.counts.updated + job.counts.created > 0 {
+        let (title, table) = preview(client, job).await?;
+        out::data(format!("\n{title}"))?;
+        out::data(table)?;
     }
+    Ok(())
+}
+
+/// The first rows that a dry run would change, and how many they are of how many.
+pub(crate) async fn preview(client: &Client, job: &RemoteJob) -> Result<(String, Table)> {
     let mut rows = Vec::new();
     for (status, count) in [("updated", job.counts.updated), ("created", job.counts.created)] {
         if count > 0 && rows.len() < ROWS {
             rows.extend(first_rows(client, &job.id, status, ROWS - rows.len()).await?);
         }
     }
-    out::data(match rows.len() as u64 {
-        shown if shown < all => {
-            format!("\nThe first {shown} of {} that would change something:", out::count(all, "row"))
-        }
-        _ => "\nWhat would change:".to_owned(),
-    })?;
-    out::data(table(&rows, job))
+    let (shown, all) = (rows.len() as u64, job.counts.updated + job.counts.created);
+    let title = match shown < all {
+        true => format!("The first {shown} of {} that would change something:", out::count(all, "row")),
+        false => "What would change:".to_owned(),
+    };
+    Ok((title, table(&rows, job)))
 }
 
 /// The first rows that ended like this. The answer is not read any further than that.
