@@ -33,6 +33,8 @@ const PORTS: u16 = 50;
 const PLACES: usize = 2;
 /// What the sample files depend on.
 const SEED: u64 = 1;
+/// How many rows of a plan are shown.
+const PREVIEW: usize = 2;
 /// How many changes of a user are shown.
 const CHANGES: usize = 15;
 
@@ -128,7 +130,7 @@ async fn tell(client: &Client, users: u64) -> Result<String> {
     let somebody = rows.somebody();
     chapter(format!("Plan an update of {count} that adds, subtracts and overwrites; some rows are broken"))?;
     let planned = run(client, &[("kind", "update"), ("dry_run", "true")], "changes.csv", rows).await?;
-    let (title, table) = preview(client, &planned).await?;
+    let (title, table) = preview(client, &planned, PREVIEW).await?;
     out::data(format!("\n  {title}\n{}", indented(table)))?;
 
     chapter("Apply exactly this plan".to_owned())?;

@@ -13,7 +13,7 @@ const ROWS: usize = 5;
 /// Prints the first rows that a dry run would change; nothing for another job.
 pub(crate) async fn print_preview(client: &Client, job: &RemoteJob) -> Result<()> {
     if job.state == "planned" && job.counts.updated + job.counts.created > 0 {
-        let (title, table) = preview(client, job).await?;
+        let (title, table) = preview(client, job, ROWS).await?;
         out::data(format!("\n{title}"))?;
         out::data(table)?;
     }
@@ -21,11 +21,11 @@ pub(crate) async fn print_preview(client: &Client, job: &RemoteJob) -> Result<()
 }
 
 /// The first rows that a dry run would change, and how many they are of how many.
-pub(crate) async fn preview(client: &Client, job: &RemoteJob) -> Result<(String, Table)> {
+pub(crate) async fn preview(client: &Client, job: &RemoteJob, most: usize) -> Result<(String, Table)> {
     let mut rows = Vec::new();
     for (status, count) in [("updated", job.counts.updated), ("created", job.counts.created)] {
-        if count > 0 && rows.len() < ROWS {
-            rows.extend(first_rows(client, &job.id, status, ROWS - rows.len()).await?);
+        if count > 0 && rows.len() < most {
+            rows.extend(first_rows(client, &job.id, status, most - rows.len()).await?);
         }
     }
     let (shown, all) = (rows.len() as u64, job.counts.updated + job.counts.created);

@@ -200,7 +200,7 @@ impl RemoteJob {
             }
         }
         if let Some(undo) = &self.undo_job_id {
-            out::data(format!("  undone by {undo}"))?;
+            out::data(format!("  its undo is {undo}"))?;
         }
         Ok(())
     }

@@ -62,7 +62,7 @@ async fn a_dry_run_shows_what_would_change_and_the_command_that_does_it() {
         undo.ok();
         remote.run(&["jobs", "undo", &job]).ok();
         let undo = remote.latest();
-        assert!(remote.run(&["jobs", "show", &job]).ok().contains(&format!("  undone by {undo}\n")));
+        assert!(remote.run(&["jobs", "show", &job]).ok().contains(&format!("  its undo is {undo}\n")));
         let redone = remote.run(&["jobs", "undo", &undo, "--no-wait"]).ok();
         remote.run(&["jobs", "watch", redone.trim()]).ok();
         home.run(&["verify"]).ok();
