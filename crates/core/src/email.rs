@@ -1,6 +1,6 @@
 //! Email addresses: what is accepted, and when two are the same.
 
-use unicode_normalization::UnicodeNormalization;
+use crate::text::fold;
 
 /// The longest address accepted, in bytes (RFC 5321, section 4.5.3.1.3).
 pub const MAX_EMAIL_BYTES: usize = 254;
@@ -22,20 +22,9 @@ pub fn parse_email(text: &str) -> Option<&str> {
     valid.then_some(email)
 }
 
-/// The form in which two addresses are compared: trimmed, NFC, full lower case.
-///
-/// Computed here and nowhere else; SQL's `lower` differs between databases and knows only ASCII on some.
+/// The form in which two addresses are compared: trimmed and folded.
 pub fn email_key(email: &str) -> String {
     fold(email.trim())
-}
-
-/// A text without the differences that do not matter to people: NFC, full lower case. The same for every database.
-pub fn fold(text: &str) -> String {
-    if text.is_ascii() {
-        return text.to_ascii_lowercase();
-    }
-    // Lower case may leave a composed form, so normalization comes last as well.
-    text.nfc().collect::<String>().to_lowercase().nfc().collect()
 }
 
 #[cfg(test)]

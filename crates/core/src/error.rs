@@ -72,6 +72,7 @@ catalogue! {
     // Requests
     InvalidRequest "invalid_request" Request 400 "The request is not well formed; the detail names the part that is wrong.";
     InvalidOption "invalid_option" Row 400 "The value is none of those that are allowed here.";
+    InvalidFilter "invalid_filter" Request 400 "The filter is not well formed; the pointer names the part, the detail what may stand there.";
     InvalidUrl "invalid_url" Request 400 "Webhooks go to http and https addresses of the public internet, on the ports that the server allows.";
     Unauthorized "unauthorized" Request 401 "Send a valid key: Authorization: Bearer KEY.";
     MissingScope "missing_scope" Request 403 "The key lacks the scope that the detail names; create a key that has it.";
@@ -87,9 +88,12 @@ catalogue! {
     TooManyWebhooks "too_many_webhooks" Request 409 "The community has as many webhooks as it may have; delete one.";
     WebhookDisabled "webhook_disabled" Request 409 "Nothing is sent to a webhook that is disabled; enable it first.";
     FieldExists "field_exists" Request 409 "A field with this name or key exists; names and keys share one space.";
+    IdempotencyKeyRunning "idempotency_key_running" Request 409 "A request with the same Idempotency-Key still runs; send the same again in a moment.";
+    IdempotencyKeyInUse "idempotency_key_in_use" Request 409 "Another API key of the community uses the same Idempotency-Key; choose another one.";
     VersionMismatch "version_mismatch" Request 412 "The user changed since you read it; read it again.";
     BodyTooLarge "body_too_large" Request 413 "The JSON body is larger than this server accepts.";
     UnsupportedMediaType "unsupported_media_type" Request 415 "Send one of the content types that the documentation names for this address.";
+    IdempotencyKeyReused "idempotency_key_reused" Request 422 "The Idempotency-Key was used for another request; a new request needs a new one.";
     TooManyJobs "too_many_jobs" Request 429 "The community has too many open jobs; wait until some have ended.";
     Internal "internal" Request 500 "Something failed on our side; the server's log has the cause under the request id.";
     Unavailable "unavailable" Request 503 "The database or the staging area cannot be reached; try again.";
@@ -105,10 +109,11 @@ catalogue! {
     TooManyColumns "too_many_columns" File 400 "A file may have at most 1,000 columns.";
     OperatorNotAllowed "operator_not_allowed" File 400 "Only numeric fields take an operator column.";
     ReadOnlyField "read_only_field" File 400 "This column cannot be written.";
-    UnsupportedFormat "unsupported_format" File 415 "Send CSV or TSV, plain or compressed with gzip or zstd.";
+    UnsupportedFormat "unsupported_format" File 415 "Send CSV, TSV, NDJSON, a JSON array or XLSX, plain or compressed with gzip or zstd.";
     FileTooLarge "file_too_large" File 413 "The file is larger than this server accepts; split it.";
     UnclosedQuote "unclosed_quote" File 400 "A quoted cell is never closed; the file is cut off or a quote is not doubled.";
-    CorruptArchive "corrupt_archive" File 400 "The compressed file is damaged or cut off.";
+    MalformedJson "malformed_json" File 400 "The JSON array is cut off or not well formed; send NDJSON to have only single rows fail.";
+    CorruptArchive "corrupt_archive" File 400 "The compressed file or the workbook is damaged or cut off.";
     ArchiveTooLarge "archive_too_large" File 413 "The file expands to more than this server accepts.";
 
     // Jobs
@@ -129,9 +134,13 @@ catalogue! {
     InvalidBoolean "invalid_boolean" Row 400 "Write true or false, yes or no, 1 or 0.";
     InvalidDate "invalid_date" Row 400 "Write dates as YYYY-MM-DD, or say how with date_format.";
     InvalidDatetime "invalid_datetime" Row 400 "Write times as RFC 3339, such as 2026-01-31T09:30:00Z.";
-    InvalidJson "invalid_json" Row 400 "The cell must hold one JSON value.";
+    InvalidJson "invalid_json" Row 400 "The cell must hold one JSON value, the record one JSON object.";
+    InvalidText "invalid_text" Row 400 "The field holds text; write a JSON string.";
+    UnknownField "unknown_field" Row 400 "No field has this key; create it, or leave it out.";
+    CellError "cell_error" Row 400 "The cell holds an error of the spreadsheet; mend the formula.";
     TooLong "too_long" Row 400 "The text is longer than the field allows.";
     CellTooLong "cell_too_long" Row 400 "A cell may have at most 64 KiB.";
+    RecordTooLong "record_too_long" Row 400 "A JSON record may have at most 8 MiB.";
     OutOfRange "out_of_range" Row 400 "The number is outside of what the field or exact arithmetic allows.";
     InvalidOperator "invalid_operator" Row 400 "Operators are add, subtract and overwrite, in lower case.";
     OperatorWithoutValue "operator_without_value" Row 400 "There is an operator and no value for it.";

@@ -27,6 +27,9 @@ impl FieldNumber {
 /// Header names and keys that belong to the user itself and can name no field.
 pub const RESERVED: &[&str] = &["id", "email", "source", "source_id", "identity_language", "identities", "deleted"];
 
+/// Words of the filter language, which can be no field's key.
+pub const FILTER_WORDS: &[&str] = &["all", "and", "or", "not", "created_at", "updated_at", "identities"];
+
 /// The most characters in a `text` that says nothing else.
 pub const DEFAULT_TEXT_LENGTH: u32 = 1_000;
 /// The most characters in a `long_text` that says nothing else.
@@ -138,6 +141,29 @@ pub struct Rules {
     /// Whether no two live users may have the same value, so that the value names a user.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unique: bool,
+    /// Whether users are found by their values quickly.
+    #[serde(skip_serializing_if = "Index::is_none")]
+    pub index: Index,
+}
+
+/// Whether there is an index over a field.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Index {
+    /// There is none.
+    #[default]
+    None,
+    /// Every change maintains it, and values from before are still missing: nobody may search it.
+    Building,
+    /// Every value of a live user is in it.
+    Ready,
+}
+
+impl Index {
+    /// Whether there is none.
+    pub fn is_none(&self) -> bool {
+        *self == Self::None
+    }
 }
 
 /// A field of a community.
@@ -169,6 +195,16 @@ impl Field {
             _ if self.rules.unique => MAX_UNIQUE_TEXT_LENGTH,
             _ => DEFAULT_TEXT_LENGTH,
         })
+    }
+
+    /// Whether changes of the field's values change an index.
+    pub fn is_indexed(&self) -> bool {
+        !self.rules.index.is_none()
+    }
+
+    /// Whether users can be found by the index.
+    pub fn is_index_ready(&self) -> bool {
+        self.rules.index == Index::Ready
     }
 
     /// The least amount of a currency: zero unless the field says otherwise.
@@ -235,6 +271,10 @@ impl NewField {
         if key.is_empty() {
             return Err(Error::at("/name", Code::InvalidRequest, "the name has no letter or digit to make a key of"));
         }
+        if FILTER_WORDS.contains(&key.as_str()) {
+            let message = format!("\"{key}\" is a word of filters; give the field another key");
+            return Err(Error::at("/key", Code::FieldExists, message));
+        }
         for text in [&key, &name] {
             let normal = normalize_name(text);
             if RESERVED.iter().any(|reserved| normalize_name(reserved) == normal) {
@@ -272,6 +312,10 @@ impl NewField {
             let message = format!("only texts have a max_length, from 1 to {DEFAULT_LONG_TEXT_LENGTH}");
             return Err(Error::at("/max_length", Code::InvalidRequest, message));
         }
+        if !rules.index.is_none() && !kind.can_be_indexed() {
+            let message = format!("a field of the type {kind} cannot be indexed");
+            return Err(Error::at("/indexed", Code::InvalidRequest, message));
+        }
         if rules.unique && !kind.can_be_unique() {
             let message = format!("a {kind} cannot be unique; text, integer, decimal, date and datetime can");
             return Err(Error::at("/unique", Code::InvalidRequest, message));
@@ -284,6 +328,11 @@ impl NewField {
     }
 }
 
+/// How often the fields of a community changed in a way that everybody who writes users must know of, such as by an index
+/// that is to be maintained from then on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FieldsEpoch(pub i64);
+
 /// All fields of a community at one moment, found by number, key or any way to write their name.
 #[derive(Clone, Debug, Default)]
 pub struct FieldSet {
@@ -291,6 +340,8 @@ pub struct FieldSet {
     by_number: Vec<Option<usize>>,
     by_key: HashMap<String, usize>,
     by_name: HashMap<String, usize>,
+    indexed: Vec<FieldNumber>,
+    epoch: FieldsEpoch,
 }
 
 impl FieldSet {
@@ -306,9 +357,20 @@ impl FieldSet {
             // A key is found before another field's name of the same form.
             set.by_name.insert(normalize_name(&field.key), i);
             set.by_name.entry(normalize_name(&field.name)).or_insert(i);
+            set.indexed.extend(field.is_indexed().then_some(field.number));
         }
         set.fields = fields;
         set
+    }
+
+    /// The same, read in this epoch.
+    pub fn at(self, epoch: i64) -> Self {
+        Self { epoch: FieldsEpoch(epoch), ..self }
+    }
+
+    /// The epoch in which the set was read.
+    pub fn epoch(&self) -> FieldsEpoch {
+        self.epoch
     }
 
     /// Every field, in order of number.
@@ -319,6 +381,11 @@ impl FieldSet {
     /// The fields that can be written.
     pub fn active(&self) -> impl Iterator<Item = &Field> {
         self.fields.iter().filter(|field| !field.archived)
+    }
+
+    /// The fields whose changes change an index, in order of number.
+    pub fn indexed(&self) -> &[FieldNumber] {
+        &self.indexed
     }
 
     /// The field of a number.
@@ -464,6 +531,7 @@ pub(crate) mod tests {
         assert_eq!(new("Other", Some("city")), Err(Code::FieldExists));
         assert_eq!(new("E-Mail", None), Err(Code::FieldExists));
         assert_eq!(new("Other", Some("Bad Key")), Err(Code::InvalidRequest));
+        assert_eq!(new("Or", None), Err(Code::FieldExists));
         assert_eq!(new("---", None), Err(Code::InvalidRequest));
         assert_eq!(new("", None), Err(Code::InvalidRequest));
     }

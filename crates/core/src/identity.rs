@@ -1,6 +1,6 @@
 //! External identities: what names a user in other systems.
 
-use crate::email::fold;
+use crate::text::fold;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 

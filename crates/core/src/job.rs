@@ -249,6 +249,9 @@ pub struct JobOptions {
     /// The encoding: `utf-8`, `utf-16le`, `utf-16be`, `windows-1252`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding: Option<String>,
+    /// The sheet of a workbook: its name, or its number from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sheet: Option<String>,
     /// Jobs of one queue run strictly in order of submission.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queue: Option<String>,
@@ -324,6 +327,8 @@ impl JobOptions {
                 }
                 self.encoding = Some(encoding);
             }
+            "sheet" if is_name(text, 100) => self.sheet = Some(text.to_owned()),
+            "sheet" => return Err(invalid(name, "sheet is the name of a sheet, or its number from 1".into())),
             "queue" if is_name(text, 100) => self.queue = Some(text.to_owned()),
             "queue" => return Err(invalid(name, "queue is a name of 1 to 100 visible characters".into())),
             _ => {

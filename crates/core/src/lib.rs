@@ -5,19 +5,25 @@
 //! It knows no clock, no randomness, no database, no network and no `async`: everything here can be tested by calling it.
 
 pub mod actor;
+pub mod command;
 pub mod email;
 pub mod error;
 pub mod field;
+pub mod filter;
 pub mod id;
 pub mod identity;
 pub mod intake;
 pub mod job;
+pub mod json;
 pub mod key;
 pub mod number;
+pub mod order;
 pub mod outcome;
 pub mod patch;
 pub mod plan;
 pub mod scope;
+pub mod sort;
+pub mod text;
 pub mod undo;
 pub mod user;
 pub mod value;

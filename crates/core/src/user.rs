@@ -31,6 +31,11 @@ impl Values {
         }
     }
 
+    /// Keeps the values of these fields only.
+    pub fn retain(&mut self, keep: impl Fn(FieldNumber) -> bool) {
+        self.0.retain(|(number, _)| keep(*number));
+    }
+
     /// Every field that has a value.
     pub fn iter(&self) -> impl Iterator<Item = (FieldNumber, &Value)> {
         self.0.iter().map(|(number, value)| (*number, value))

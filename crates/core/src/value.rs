@@ -168,18 +168,32 @@ impl Value {
         }
     }
 
+    /// Reads a cell of a spreadsheet that is a day or an instant, which its text says as ISO 8601. A day is the instant at
+    /// which it begins, and the other way round, because a spreadsheet keeps both as the same number.
+    pub fn from_date_cell(field: &Field, text: &str) -> Result<Self, Misfit> {
+        let converted = match field.kind {
+            FieldType::Date => text.strip_suffix("T00:00:00Z").map(str::to_owned),
+            FieldType::Datetime if parse_iso_date(text).is_some() => Some(format!("{text}T00:00:00Z")),
+            _ => None,
+        };
+        Self::from_text(field, converted.as_deref().unwrap_or(text), &DateFormat::default())
+    }
+
     /// Reads a JSON value that is not null: of the field's own JSON type, or a string as a cell would hold it.
     pub fn from_json(field: &Field, json: &Json) -> Result<Self, Misfit> {
+        Self::from_json_with(field, json, &DateFormat::default())
+    }
+
+    /// The same where dates in strings are written in another way.
+    pub fn from_json_with(field: &Field, json: &Json, dates: &DateFormat) -> Result<Self, Misfit> {
         match (field.kind, json) {
             (FieldType::Json, json) => Self::json(json),
             (FieldType::MultiSelect, Json::Array(items)) if items.iter().all(Json::is_string) => {
                 Self::options(field, items.iter().filter_map(Json::as_str))
             }
-            (_, Json::String(text)) => Self::from_text(field, text, &DateFormat::default()),
+            (_, Json::String(text)) => Self::from_text(field, text, dates),
             (FieldType::Boolean, Json::Bool(value)) => Ok(Self::Boolean(*value)),
-            (kind, Json::Number(number)) if kind.is_numeric() => {
-                Self::from_text(field, &number.to_string(), &DateFormat::default())
-            }
+            (kind, Json::Number(number)) if kind.is_numeric() => Self::from_text(field, &number.to_string(), dates),
             (kind, json) => {
                 let code = match kind {
                     FieldType::Integer | FieldType::Decimal | FieldType::Currency => Code::InvalidNumber,
@@ -187,7 +201,7 @@ impl Value {
                     FieldType::Date => Code::InvalidDate,
                     FieldType::Datetime => Code::InvalidDatetime,
                     FieldType::Select | FieldType::MultiSelect => Code::InvalidOption,
-                    FieldType::Text | FieldType::LongText | FieldType::Json => Code::InvalidRequest,
+                    FieldType::Text | FieldType::LongText | FieldType::Json => Code::InvalidText,
                 };
                 Err(Misfit::new(code, format!("{} does not fit the type {kind}", excerpt(&json.to_string()))))
             }
@@ -283,11 +297,20 @@ impl fmt::Display for Value {
 
 /// What a JSON value says about a field: null clears, `{"op","value"}` operates on a number, anything else overwrites.
 pub fn patch_from_json(field: &Field, json: &Json) -> Result<Patch<(Operator, Value)>, Misfit> {
+    patch_from_json_with(field, json, &DateFormat::default())
+}
+
+/// The same where dates in strings are written in another way.
+pub fn patch_from_json_with(
+    field: &Field,
+    json: &Json,
+    dates: &DateFormat,
+) -> Result<Patch<(Operator, Value)>, Misfit> {
     let operation = json.as_object().filter(|object| field.kind != FieldType::Json && object.contains_key("op"));
     let Some(operation) = operation else {
         return match json {
             Json::Null => Ok(Patch::Clear),
-            json => Ok(Patch::Set((Operator::Overwrite, Value::from_json(field, json)?))),
+            json => Ok(Patch::Set((Operator::Overwrite, Value::from_json_with(field, json, dates)?))),
         };
     };
     let misfit = |code, message: &str| Err(Misfit::new(code, message.to_owned()));
@@ -302,7 +325,7 @@ pub fn patch_from_json(field: &Field, json: &Json) -> Result<Patch<(Operator, Va
         None => misfit(Code::OperatorWithoutValue, "the operator has no value"),
         Some(Json::Null) if op == Operator::Overwrite => Ok(Patch::Clear),
         Some(Json::Null) => misfit(Code::InvalidOperator, "add and subtract need a number"),
-        Some(value) => Ok(Patch::Set((op, Value::from_json(field, value)?))),
+        Some(value) => Ok(Patch::Set((op, Value::from_json_with(field, value, dates)?))),
     }
 }
 
@@ -382,7 +405,7 @@ mod tests {
         assert_eq!(read("points", "9007199254740993").unwrap().to_wire(), Json::from("9007199254740993"));
         assert_eq!(read("points", "\"12\"").unwrap().to_wire(), Json::from(12));
         assert_eq!(read("points", "true"), Err(Code::InvalidNumber));
-        assert_eq!(read("first_name", "5"), Err(Code::InvalidRequest));
+        assert_eq!(read("first_name", "5"), Err(Code::InvalidText));
         assert_eq!(read("tags", "[\"vip\"]"), Ok(Value::Options(vec!["vip".into()])));
     }
 }

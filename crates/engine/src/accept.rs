@@ -6,14 +6,15 @@ use crate::caller::Caller;
 use crate::clock::job_id;
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
+use crate::input::describe;
 use crate::job::{Input, Job, folder, is_kept, object};
 use crate::prepare::hex;
 use crate::staging::Incoming;
 use muster_core::field::{FieldNumber, FieldSet};
 use muster_core::id::Tenant;
 use muster_core::intake::encoding::Encoding;
-use muster_core::intake::header::{Columns, Role, map_header};
-use muster_core::intake::sniff::{SniffOptions, Sniffer};
+use muster_core::intake::header::{Columns, Role};
+use muster_core::intake::sniff::{Format, SniffOptions, Sniffer};
 use muster_core::job::{JobKind, JobOptions, is_name};
 use muster_core::scope::Scope;
 use muster_core::{Code, Error};
@@ -28,11 +29,14 @@ pub struct Limits {
     pub upload_bytes: u64,
     /// Jobs of a community that are not over.
     pub open_jobs: u64,
+    /// Entries of an index that one look-up reads; where more would match, everybody is looked through instead. Nothing is
+    /// refused for it.
+    pub index_entries: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { upload_bytes: 5 << 30, open_jobs: 1_000 }
+        Self { upload_bytes: 5 << 30, open_jobs: 1_000, index_entries: 50_000 }
     }
 }
 
@@ -51,6 +55,8 @@ pub struct NewJob {
     pub file_name: Option<String>,
     /// The encoding that the content type names.
     pub charset: Option<String>,
+    /// The format that the content type names. It decides only where the content could be of several.
+    pub format: Option<Format>,
     /// The only columns that the file may have, in any order, where the door says so.
     pub exact_columns: Option<&'static [&'static str]>,
 }
@@ -65,6 +71,7 @@ impl NewJob {
             options: JobOptions::default(),
             file_name: None,
             charset: None,
+            format: None,
             exact_columns: None,
         }
     }
@@ -89,6 +96,7 @@ impl NewJob {
         SniffOptions {
             delimiter: self.options.delimiter.as_ref().and_then(|text| text.bytes().next()),
             encoding: encoding.and_then(|text| text.parse::<Encoding>().ok()),
+            hint: self.format.or_else(|| Format::from_file_name(self.file_name.as_deref()?)),
             ..SniffOptions::default()
         }
     }
@@ -168,13 +176,15 @@ impl Upload {
 
     /// The file is complete: refuses what can never work, else makes the job. When this answers, the job is durable.
     pub async fn finish(self) -> Result<Job> {
-        let Self { engine, caller, mut new, incoming, hash, mut sniffer } = self;
+        let Self { engine, caller, mut new, mut incoming, hash, mut sniffer } = self;
         caller.require(new.kind.scope())?;
         new.name = new.checked_name()?;
         sniffer.tell(new.sniff_options());
-        let file = sniffer.finish()?;
+        let mut file = sniffer.finish()?;
+        let sheet = new.options.sheet.as_deref();
+        tokio::task::block_in_place(|| describe(engine.staging(), &mut incoming, &mut file, sheet))?;
         let fields = engine.fields(caller.tenant).await?;
-        let columns = map_header(&file.header, &fields, &new.options)?;
+        let columns = file.columns(&fields, &new.options)?;
         check_columns(&columns, &fields, &new)?;
 
         let of = JobRef { tenant: caller.tenant, id: job_id() };
@@ -208,15 +218,16 @@ impl Engine {
         let mut tx = self.store().begin().await?;
         let job = tx.insert_job(of.tenant, &job).await.inspect_err(|_| self.staging().remove(staged))?;
         // A commit that fails may have happened all the same, so from here on the file stays; a sweep finds it if not.
-        tx.commit().await?;
+        caller.commit(tx).await?;
         self.faults().pass("accept.inserted").await?;
         Ok(job)
     }
 
-    /// Removes what processes left behind that died: parts of files, files of which no job knows, and what jobs do not
-    /// need any more. To be called only where no other process uses the staging area.
+    /// Removes what processes left behind that died: parts of files, files of which no job knows, what jobs do not need
+    /// any more, and reservations of idempotency keys. To be called only where no other process uses the staging area.
     pub async fn sweep(&self) -> Result<()> {
         self.staging().sweep()?;
+        self.release_all_reservations().await?;
         let mut connection = self.store().read().await?;
         for of in self.staging().list_jobs()? {
             let job: Option<Job> = connection.get_job(of.tenant, of.id).await?;

@@ -9,7 +9,6 @@ use crate::job::{Job, reference};
 use crate::prepare::hex;
 use crate::run::{Run, Step};
 use muster_core::field::FieldSet;
-use muster_core::intake::header::map_header;
 use muster_core::job::{OnError, Overdraft};
 use muster_core::outcome::Status;
 use muster_core::plan::Rules;
@@ -146,7 +145,7 @@ impl Run {
         check(&self.engine, prepared)?;
         let fields = self.engine.fields(self.job.tenant).await?;
         let columns = match &self.job.source.file {
-            Some(file) => map_header(&file.header, &fields, &self.job.options)?.names,
+            Some(file) => file.columns(&fields, &self.job.options)?.names,
             None => Vec::new(),
         };
         let terms = Arc::new(Terms { job: self.job.clone(), columns });

@@ -1,6 +1,7 @@
 //! Who asks, and what they may do.
 
 use crate::error::{EngineError, Result};
+use crate::idempotency::Reservation;
 use muster_core::Code;
 use muster_core::actor::Actor;
 use muster_core::id::{CommunityId, Tenant};
@@ -17,6 +18,8 @@ pub struct Caller {
     pub actor: Actor,
     /// What the caller may do.
     pub scopes: Vec<Scope>,
+    /// What the request commits with, if it is to have its effect once.
+    pub reservation: Option<Reservation>,
 }
 
 impl Caller {

@@ -7,12 +7,17 @@ use crate::error::{EngineError, Result};
 use crate::job::{Input, Job, PARENT_OUTCOMES, PARENT_PLAN, folder, object, reference};
 use crate::jobs::JobView;
 use crate::prepare::past_outcomes;
-use crate::results;
+use crate::run::Run;
 use muster_core::Code;
 use muster_core::id::JobId;
 use muster_core::job::{JobKind, JobOptions, JobState, Overdraft, Relation};
 use muster_core::scope::Scope;
 use muster_store::{Family, JobRef, NewJob, Transaction};
+use std::time::Duration;
+
+/// How long a request waits for the results of a job that was just cancelled, and how often it looks.
+const SETTLING: Duration = Duration::from_secs(20);
+const LOOK: Duration = Duration::from_millis(50);
 
 /// How a job is to be undone.
 #[derive(Clone, Debug, Default)]
@@ -87,13 +92,32 @@ impl Engine {
             let detail = format!("The job is {}; wait until it has ended, or cancel it.", job.state);
             return Err(EngineError::refuse(Code::JobNotFinished, detail));
         }
-        if job.results.is_some() || job.prepared.is_none() {
-            return Ok(job);
+        self.settle(job).await
+    }
+
+    /// A job that was cancelled this moment may still have to be tidied up: does it, or waits for the worker that does.
+    async fn settle(&self, mut job: Job) -> Result<Job> {
+        let begun = self.clock().moment();
+        while job.results.is_none() && job.prepared.is_some() {
+            let mut tx = self.store().begin().await?;
+            let claim = tx.claim_job(reference(&job), "settle", self.clock().now()).await?;
+            tx.commit().await?;
+            match claim {
+                Some(claim) => {
+                    Run::new(self, claim).step().await?;
+                }
+                None if self.clock().since(begun) > SETTLING => {
+                    return Err(EngineError::refuse(
+                        Code::JobNotFinished,
+                        "The results of the job are being gathered.",
+                    ));
+                }
+                None => tokio::time::sleep(LOOK).await,
+            }
+            let again = self.store().read().await?.get_job(job.tenant, job.id).await?;
+            job = again.ok_or_else(|| EngineError::not_found("job"))?;
         }
-        // It was cancelled this moment, and no worker has gathered its results yet.
-        let results = results::merge(self, &job).await?;
-        let again = self.find_job(caller, id).await?;
-        Ok(Job { results: again.results.or(results), ..job })
+        Ok(job)
     }
 
     /// Refuses with `plan_outdated` where a field that the plan depends on is not what it was.
@@ -143,7 +167,7 @@ impl Engine {
             let nothing = self.staging().keep_only(&folder(of), |_| false);
             nothing.unwrap_or_else(|error| tracing::warn!(%error, "the folder of a job that was not made stays"));
         })?;
-        tx.commit().await?;
+        caller.commit(tx).await?;
         self.submitted().notify_one();
         Ok(self.view(job))
     }

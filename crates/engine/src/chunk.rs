@@ -1,6 +1,7 @@
 //! A chunk of prepared rows: its users loaded, every row planned by [`Planner`], then written in one transaction.
 
 use crate::error::Result;
+use crate::index::IndexChanges;
 use crate::lookup::{Found, find};
 use crate::planner::{Planner, RowUser};
 use crate::prepare::PreparedRow;
@@ -102,6 +103,8 @@ pub(crate) struct PlannedChunk {
     pub touched: BTreeSet<FieldNumber>,
     /// The keys that change hands.
     pub moves: KeyMoves,
+    /// What happens to the index over fields.
+    pub index: IndexChanges,
 }
 
 impl PlannedChunk {
@@ -115,6 +118,7 @@ impl PlannedChunk {
         self.created.iter_mut().for_each(|user| give(&mut user.id));
         self.sets.iter_mut().for_each(|set| give(&mut set.user));
         self.moves.claims.values_mut().for_each(give);
+        self.index.give_ids(give);
         self.record.outcomes.iter_mut().filter_map(|outcome| outcome.user.as_mut()).for_each(give);
     }
 }

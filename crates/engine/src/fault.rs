@@ -12,6 +12,8 @@ pub const POINTS: &[&str] = &[
     "accept.writing",
     "accept.staged",
     "accept.inserted",
+    "accept.answered",
+    "accept.committed",
     "prepare.claimed",
     "prepare.sorted",
     "prepare.pinned",

@@ -29,7 +29,19 @@ impl Engine {
         let (key, name) = new.check(&tx.list_fields(caller.tenant).await?)?;
         let now = self.clock().now();
         let made = tx.insert_field(caller.tenant, field_id(), &key, &name, new.kind, &new.rules, false, now).await?;
-        tx.commit().await?;
+        caller.commit(tx).await?;
         Ok(made)
+    }
+
+    /// Changes a field: what is absent stays.
+    pub async fn edit_field(&self, caller: &Caller, id: FieldId, indexed: Option<bool>) -> Result<Field> {
+        caller.require(Scope::FieldsWrite)?;
+        match indexed {
+            Some(indexed) => self.set_indexed(caller, id, indexed).await,
+            None => {
+                let fields = self.fields(caller.tenant).await?;
+                fields.iter().find(|field| field.id == id).cloned().ok_or_else(|| EngineError::not_found("field"))
+            }
+        }
     }
 }

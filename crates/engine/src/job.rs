@@ -1,7 +1,6 @@
 //! What the engine keeps with a job.
 
-use muster_core::intake::encoding::Encoding;
-use muster_core::intake::sniff::{Format, Source};
+use muster_core::intake::sniff::Source;
 use muster_core::job::Relation;
 use muster_store::JobRef;
 use serde::{Deserialize, Serialize};
@@ -31,15 +30,7 @@ impl Input {
 
 /// What is known about the list that stands for the file of a job without one: a column of user ids.
 pub(crate) fn listing_source() -> Source {
-    Source {
-        format: Format::Csv,
-        encoding: Encoding::Utf8,
-        delimiter: ',',
-        compression: None,
-        header: vec!["id".to_owned()],
-        bom_bytes: 0,
-        sep_line: false,
-    }
+    Source { delimiter: Some(','), header: vec!["id".to_owned()], ..Source::default() }
 }
 
 /// The names of what a job takes over from the one it comes from, as they stand in its folder until it ends.

@@ -132,17 +132,15 @@ impl Engine {
             Control::Pause => tx.pause_job(of).await?,
             Control::Resume => tx.resume_job(of).await?,
         };
-        tx.commit().await?;
+        let job = tx.get_job(of.tenant, of.id).await?.ok_or_else(|| EngineError::not_found("job"))?;
+        if !done && !control.is_done(&job) {
+            let detail = format!("The job is {} and cannot {} any more.", job.state, control.verb());
+            return Err(EngineError::refuse(Code::InvalidState, detail));
+        }
+        caller.commit(tx).await?;
         self.submitted().notify_one();
         self.stepped().notify_waiters();
-        let job = self.find_job(caller, id).await?;
-        match done || control.is_done(&job) {
-            true => Ok(self.view(job)),
-            false => Err(EngineError::refuse(
-                Code::InvalidState,
-                format!("The job is {} and cannot {} any more.", job.state, control.verb()),
-            )),
-        }
+        Ok(self.view(job))
     }
 }
 

@@ -11,10 +11,10 @@ use crate::error::{EngineError, Result};
 use jiff::Timestamp;
 use muster_core::Code;
 use muster_core::actor::{Actor, ActorKind};
-use muster_core::id::{CommunityId, KeyId};
+use muster_core::id::{CommunityId, KeyId, Tenant};
 use muster_core::job::is_name;
 use muster_core::scope::Scope;
-use muster_store::{ApiKey, Community, NewApiKey};
+use muster_store::{ApiKey, Community, NewApiKey, Transaction};
 use rand::distr::{Alphanumeric, SampleString};
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
@@ -57,6 +57,12 @@ pub enum KeyCheck {
 impl Engine {
     /// Makes a key for a community.
     pub async fn create_key(&self, community: &Community, new: &NewKey) -> Result<MadeKey> {
+        let (tx, made) = self.insert_key(community.tenant, community.id, new).await?;
+        tx.commit().await?;
+        Ok(made)
+    }
+
+    async fn insert_key(&self, tenant: Tenant, of: CommunityId, new: &NewKey) -> Result<(Transaction, MadeKey)> {
         let name = new.name.trim();
         if !is_name(name, 100) {
             return Err(EngineError::refuse(
@@ -65,7 +71,7 @@ impl Engine {
             ));
         }
         let random = Alphanumeric.sample_string(&mut UnwrapErr(SysRng), KEY_LENGTH - COMMUNITY_LENGTH);
-        let secret = format!("{}{random}", community.id);
+        let secret = format!("{of}{random}");
         let mut scopes = new.scopes.clone();
         scopes.sort_unstable();
         scopes.dedup();
@@ -77,9 +83,8 @@ impl Engine {
             expires_at: new.expires_at,
         };
         let mut tx = self.store().begin().await?;
-        let key = tx.insert_api_key(community.tenant, &stored, self.clock().now()).await?;
-        tx.commit().await?;
-        Ok(MadeKey { key, secret })
+        let key = tx.insert_api_key(tenant, &stored, self.clock().now()).await?;
+        Ok((tx, MadeKey { key, secret }))
     }
 
     /// Makes a key for the caller's community. It cannot have a scope that the caller lacks (`scope_escalation`).
@@ -89,8 +94,9 @@ impl Engine {
             let detail = format!("Your key does not have the scope {scope} and cannot grant it.");
             return Err(EngineError::refuse(Code::ScopeEscalation, detail));
         }
-        let community = self.find_community(caller.community).await?;
-        self.create_key(&community, new).await
+        let (tx, made) = self.insert_key(caller.tenant, caller.community, new).await?;
+        caller.commit(tx).await?;
+        Ok(made)
     }
 
     /// The keys of a community.
@@ -115,7 +121,11 @@ impl Engine {
     /// Revokes a key of the caller's community, which may be the caller's own.
     pub async fn withdraw_key(&self, caller: &Caller, id: KeyId) -> Result<ApiKey> {
         caller.require(Scope::KeysWrite)?;
-        self.revoke_key(&self.find_community(caller.community).await?, id).await
+        let mut tx = self.store().begin().await?;
+        let revoked = tx.revoke_api_key(caller.tenant, id, self.clock().now()).await?;
+        let revoked = revoked.ok_or_else(|| EngineError::not_found("key"))?;
+        caller.commit(tx).await?;
+        Ok(revoked)
     }
 
     /// Looks at a key that somebody sent.
@@ -138,6 +148,7 @@ impl Engine {
                 community: community.id,
                 actor: Actor { kind: ActorKind::ApiKey, id: key.id.to_string(), name: key.name },
                 scopes: key.scopes,
+                reservation: None,
             })
         }))
     }

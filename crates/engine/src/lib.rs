@@ -22,6 +22,10 @@ mod fields;
 mod finish;
 mod frames;
 mod history;
+mod idempotency;
+mod index;
+mod index_build;
+mod input;
 mod job;
 mod jobs;
 mod keys;
@@ -29,8 +33,11 @@ mod lookup;
 mod planner;
 mod prepare;
 mod pulse;
+mod query;
+mod result_rows;
 mod results;
 mod run;
+mod selection;
 mod sign;
 mod sort;
 mod staging;
@@ -50,14 +57,16 @@ pub use engine::Engine;
 pub use error::{EngineError, Result, chain};
 pub use fault::{Fault, Faults, POINTS};
 pub use history::{HistoryEntry, HistoryPage, HistoryQuery};
+pub use idempotency::{Fingerprint, Reservation, Reserved};
 pub use job::{Input, Job};
 pub use jobs::{JobPage, JobView};
 pub use keys::{KeyCheck, MadeKey, NewKey};
 #[cfg(feature = "testing")]
 pub use muster_store::testing;
 pub use muster_store::{
-    ApiKey, Attempt, Community, Delivery, DeliveryFilter, JobFilter, Store, Verdict, Webhook, WebhookEdit,
+    ApiKey, Attempt, Community, Delivery, DeliveryFilter, JobFilter, Store, StoredAnswer, Verdict, Webhook, WebhookEdit,
 };
+pub use query::{FoundUsers, UserQuery};
 pub use results::{ErrorGroup, ResultFormat, StatusFilter};
 pub use run::Step;
 pub use staging::Staging;

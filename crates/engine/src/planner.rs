@@ -1,6 +1,7 @@
 //! Plans the rows of a chunk, one after the other, each on what those before it left.
 
 use crate::chunk::{Carry, Chunk, Order, PlannedChunk, sees};
+use crate::index::IndexChanges;
 use crate::prepare::PreparedRow;
 use jiff::Timestamp;
 use muster_core::Code;
@@ -66,7 +67,8 @@ impl<'a> Planner<'a> {
         now: Timestamp,
     ) -> Self {
         let users = users.into_iter().map(|user| Working::new(user.clone(), user.version)).collect();
-        Self { order, planned: PlannedChunk::default(), users, made: HashMap::new(), taken, past, now }
+        let planned = PlannedChunk { index: IndexChanges::new(order.rules.fields), ..PlannedChunk::default() };
+        Self { order, planned, users, made: HashMap::new(), taken, past, now }
     }
 
     pub(crate) fn run(mut self, chunk: &Chunk, row_users: &[RowUser], carry: Option<Carry>) -> PlannedChunk {
@@ -222,8 +224,10 @@ impl<'a> Planner<'a> {
                 self.taken.extend(gained.map(|key| (key, after.id)).collect::<Vec<_>>());
             }
             working.before.get_or_insert((working.user.deleted, before));
+            self.planned.index.note(&working.user, changes, fields);
             working.user = after;
         } else {
+            self.planned.index.note(&working.user, changes, fields);
             working.user.apply(changes, self.now);
         }
         let data = changes_to_stored(changes, fields);

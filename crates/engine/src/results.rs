@@ -8,20 +8,20 @@ use crate::chunk::ChunkRecord;
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
 use crate::frames;
+use crate::input::open_records;
 use crate::job::{Job, listing_source, object, reference};
 use crate::prepare::Selection;
+use crate::result_rows::RowWriter;
 use crate::sort::{BUFFER_BYTES, Sorted, Sorter};
 use muster_core::Code;
 use muster_core::field::FieldSet;
 use muster_core::id::JobId;
-use muster_core::intake::header::RESULT_COLUMNS;
-use muster_core::intake::records::{Record, Records};
+use muster_core::intake::json::table::Table;
+use muster_core::intake::records::Record;
 use muster_core::intake::{Limits, ReadError};
 use muster_core::outcome::{Outcome, Status};
 use muster_core::scope::Scope;
-use muster_core::user::{changes_from_stored, wire_or_null};
 use serde::Serialize;
-use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Write};
@@ -181,11 +181,12 @@ impl Engine {
         caller.require(Scope::UsersRead)?;
         let (job, outcomes) = self.outcomes(self.find_job(caller, id).await?).await?;
         let fields = self.fields(caller.tenant).await?;
+        let table = tokio::task::block_in_place(|| tabulate(self, &job, format))?;
         let (sender, receiver) = mpsc::channel(4);
         let (engine, of) = (self.clone(), job.clone());
         tokio::task::spawn_blocking(move || {
             let mut blocks = Blocks { sender: &sender, block: Vec::with_capacity(BLOCK_BYTES) };
-            let written = write_results(&engine, &of, &fields, outcomes, (filter, format), &mut blocks);
+            let written = write_results(&engine, &of, &fields, outcomes, (filter, format, table), &mut blocks);
             if let Err(error) = written.and_then(|()| Ok(blocks.flush()?))
                 && !matches!(&error, EngineError::Staging(error) if error.kind() == ErrorKind::BrokenPipe)
             {
@@ -231,17 +232,12 @@ impl Engine {
     }
 }
 
-/// The columns that results add to the original ones.
-const OURS: [&str; 7] = ["_line", "_record", "_status", "_code", "_column", "_message", "_user_id"];
-/// The column that the results of a dry run add to those.
-const CHANGES: &str = "_changes";
-
 fn write_results(
     engine: &Engine,
     job: &Job,
     fields: &FieldSet,
     mut outcomes: Outcomes,
-    (filter, format): (StatusFilter, ResultFormat),
+    (filter, format, table): (StatusFilter, ResultFormat, Option<Table>),
     out: &mut impl Write,
 ) -> Result<()> {
     // A job without a file has a list of what its rows are about; before it was prepared it has not even that.
@@ -249,13 +245,14 @@ fn write_results(
     let (name, source) = match (&job.source.file, listing) {
         (Some(file), _) => (job.staged.as_str(), file.clone()),
         (None, Some(listing)) => (listing, listing_source()),
-        (None, None) => return RowWriter::new(format, job, fields, &listing_source().header, out)?.finish(),
+        (None, None) => return RowWriter::new(format, job, fields, &listing_source().header, None, out)?.finish(),
     };
-    let mut records = Records::new(engine.staging().read(name, 0)?, &source, Limits::default());
+    let mut records = open_records(engine.staging(), name, &source)?;
     let mut selection = Selection::open(engine.staging(), job)?;
     let (mut record, mut written) = (Record::new(), 0);
     let mut next = outcomes.next()?;
-    let mut writer = RowWriter::new(format, job, fields, &source.header, out)?;
+    let header = table.as_ref().map_or(source.header, Table::header);
+    let mut writer = RowWriter::new(format, job, fields, &header, table, out)?;
     while written < job.counts.received {
         match records.read(&mut record) {
             Ok(true) => {}
@@ -280,106 +277,20 @@ fn write_results(
     writer.finish()
 }
 
-/// What a dry run would change: field → {old, new}.
-fn changes_to_wire(stored: &str, fields: &FieldSet) -> Result<Json> {
-    let changes = changes_from_stored(stored, fields).map_err(|error| EngineError::Damaged(error.to_string()))?;
-    let mut object = Map::new();
-    for change in &changes {
-        let both = json!({ "old": wire_or_null(change.old.as_ref()), "new": wire_or_null(change.new.as_ref()) });
-        object.insert(fields.key_of(change.field).unwrap_or_default().to_owned(), both);
-    }
-    Ok(Json::Object(object))
-}
-
-/// Writes result rows in one of the formats.
-struct RowWriter<'a, W: Write> {
-    fields: &'a FieldSet,
-    /// Whether the job has lines and changes to show.
-    has_lines: bool,
-    dry_run: bool,
-    /// The indexes of the original columns that are shown: all but those of earlier results.
-    shown: Vec<usize>,
-    header: &'a [String],
-    out: Out<W>,
-}
-
-enum Out<W: Write> {
-    Csv(Box<csv::Writer<W>>),
-    Ndjson(W),
-}
-
-impl<'a, W: Write> RowWriter<'a, W> {
-    fn new(format: ResultFormat, job: &Job, fields: &'a FieldSet, header: &'a [String], out: W) -> Result<Self> {
-        let shown: Vec<usize> = (0..header.len()).filter(|i| !RESULT_COLUMNS.contains(&header[*i].trim())).collect();
-        let out = match format {
-            ResultFormat::Ndjson => Out::Ndjson(out),
-            ResultFormat::Csv => {
-                let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(out);
-                let names = shown.iter().map(|i| header[*i].as_str()).chain(OURS);
-                let names = names.chain(job.dry_run.then_some(CHANGES));
-                writer.write_record(names).map_err(csv_error)?;
-                Out::Csv(Box::new(writer))
-            }
-        };
-        Ok(Self { fields, has_lines: job.source.file.is_some(), dry_run: job.dry_run, shown, header, out })
-    }
-
-    fn write(&mut self, record: &Record, outcome: Option<&Outcome>) -> Result<()> {
-        let reason = outcome.and_then(|outcome| outcome.reason.as_ref());
-        let changes = outcome.and_then(|outcome| outcome.changes.as_deref());
-        let changes = changes.map(|stored| changes_to_wire(stored, self.fields)).transpose()?;
-        let ours = [
-            if self.has_lines { record.line().to_string() } else { String::new() },
-            record.number().to_string(),
-            outcome.map_or("unprocessed", |outcome| outcome.status.as_str()).to_owned(),
-            reason.map_or(String::new(), |reason| reason.error.code.to_string()),
-            reason.and_then(|reason| reason.error.column.clone()).unwrap_or_default(),
-            reason.map_or(String::new(), |reason| reason.error.sentence(reason.line)),
-            outcome.and_then(|outcome| outcome.user).map_or(String::new(), |user| user.to_string()),
-        ];
-        match &mut self.out {
-            Out::Csv(writer) => {
-                let cells = self.shown.iter().map(|i| record.text(*i));
-                let changes = self.dry_run.then(|| changes.map_or(String::new(), |changes| changes.to_string()));
-                let cells = cells.chain(ours.iter().map(String::as_str)).chain(changes.as_deref());
-                writer.write_record(cells).map_err(csv_error)
-            }
-            Out::Ndjson(out) => {
-                let mut object = Map::new();
-                for i in &self.shown {
-                    object.insert(self.header[*i].clone(), record.text(*i).into());
-                }
-                for (name, text) in OURS.iter().zip(ours) {
-                    let numeric = matches!(*name, "_line" | "_record" | "_user_id");
-                    let value = match text.as_str() {
-                        "" => Json::Null,
-                        text if numeric => text.parse::<u64>().map_or(Json::Null, Json::from),
-                        _ => Json::String(text),
-                    };
-                    object.insert((*name).to_owned(), value);
-                }
-                if self.dry_run {
-                    object.insert(CHANGES.to_owned(), changes.unwrap_or(Json::Null));
-                }
-                let mut line = Json::Object(object).to_string();
-                line.push('\n');
-                Ok(out.write_all(line.as_bytes())?)
-            }
+/// The columns of a job's records, where they are JSON and wanted as CSV. Refuses with `too_many_columns`.
+fn tabulate(engine: &Engine, job: &Job, format: ResultFormat) -> Result<Option<Table>> {
+    let Some(file) = job.source.file.as_ref().filter(|file| file.format.is_json() && format == ResultFormat::Csv)
+    else {
+        return Ok(None);
+    };
+    let mut records = open_records(engine.staging(), &job.staged, file)?;
+    let (mut record, mut table, most) = (Record::new(), Table::default(), Limits::default().columns);
+    loop {
+        match records.read(&mut record) {
+            Ok(true) => record.json().map_or(Ok(()), |text| table.add(text, most))?,
+            Ok(false) | Err(ReadError::Fault(_)) => return Ok(Some(table)),
+            Err(ReadError::Io(error)) => return Err(error.into()),
         }
-    }
-
-    fn finish(self) -> Result<()> {
-        match self.out {
-            Out::Csv(mut writer) => Ok(writer.flush()?),
-            Out::Ndjson(mut out) => Ok(out.flush()?),
-        }
-    }
-}
-
-fn csv_error(error: csv::Error) -> EngineError {
-    match error.into_kind() {
-        csv::ErrorKind::Io(error) => EngineError::Staging(error),
-        other => EngineError::Damaged(format!("{other:?}")),
     }
 }
 

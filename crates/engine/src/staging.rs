@@ -148,6 +148,12 @@ impl Incoming {
         self.bytes
     }
 
+    /// Opens what was written so far for reading, from its beginning.
+    pub(crate) fn reopen(&mut self) -> io::Result<File> {
+        self.file.flush()?;
+        self.file.get_ref().reopen()
+    }
+
     /// Makes the object durable under its name: first its bytes, then its name.
     pub(crate) fn publish(self, staging: &Staging, name: &str) -> Result<()> {
         let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;

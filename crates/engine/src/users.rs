@@ -84,61 +84,71 @@ impl Engine {
     /// Changes a live user. Refuses with the code that the same change has as a row, or with `version_mismatch`.
     pub async fn edit_user(&self, caller: &Caller, id: UserId, edit: &UserEdit) -> Result<(User, FieldSet)> {
         caller.require(Scope::UsersWrite)?;
-        let fields = self.fields(caller.tenant).await?;
-        let (edits, columns) = edits(edit, &fields)?;
-        let change = OneChange { kind: JobKind::Update, id, edits, columns, if_version: edit.if_version };
-        let user = self.change_user(caller, &fields, change).await?;
-        Ok((user, fields))
+        loop {
+            let fields = self.fields(caller.tenant).await?;
+            let (edits, columns) = edits(edit, &fields)?;
+            let change = OneChange { kind: JobKind::Update, id, edits, columns, if_version: edit.if_version };
+            if let Some(user) = self.try_to_change_user(caller, &fields, change).await? {
+                return Ok((user, fields));
+            }
+        }
     }
 
     /// Deletes a live user: it keeps everything, matches nothing, and gives up what names it. Refuses with
     /// `version_mismatch` where the user must have a version and has another.
     pub async fn delete_user(&self, caller: &Caller, id: UserId, if_version: Option<i64>) -> Result<()> {
         caller.require(Scope::UsersDelete)?;
-        let fields = self.fields(caller.tenant).await?;
-        let (edits, columns) = (Vec::new(), Vec::new());
-        let change = OneChange { kind: JobKind::Delete, id, edits, columns, if_version };
-        self.change_user(caller, &fields, change).await.map(drop)
+        self.change_user(caller, JobKind::Delete, id, if_version).await.map(drop)
     }
 
     /// Brings a deleted user back, with its values and its history. Refuses with `not_unique` where somebody has taken
     /// what named it. One who is not deleted stays as it is.
     pub async fn restore_user(&self, caller: &Caller, id: UserId) -> Result<(User, FieldSet)> {
         caller.require(Scope::UsersDelete)?;
-        let fields = self.fields(caller.tenant).await?;
-        let (edits, columns) = (Vec::new(), Vec::new());
-        let change = OneChange { kind: JobKind::Restore, id, edits, columns, if_version: None };
-        let user = self.change_user(caller, &fields, change).await?;
-        Ok((user, fields))
+        self.change_user(caller, JobKind::Restore, id, None).await
     }
 
-    /// Does one thing to one user, as a job of one row would.
-    async fn change_user(&self, caller: &Caller, fields: &FieldSet, change: OneChange) -> Result<User> {
+    /// Deletes or restores a user.
+    async fn change_user(
+        &self,
+        caller: &Caller,
+        kind: JobKind,
+        id: UserId,
+        if_version: Option<i64>,
+    ) -> Result<(User, FieldSet)> {
+        loop {
+            let fields = self.fields(caller.tenant).await?;
+            let change = OneChange { kind, id, edits: Vec::new(), columns: Vec::new(), if_version };
+            if let Some(user) = self.try_to_change_user(caller, &fields, change).await? {
+                return Ok((user, fields));
+            }
+        }
+    }
+
+    /// Does one thing to one user, as a job of one row would. Nothing where somebody took what names the user, or changed
+    /// the fields, in this moment; the next plan sees that.
+    async fn try_to_change_user(&self, caller: &Caller, fields: &FieldSet, change: OneChange) -> Result<Option<User>> {
         let OneChange { kind, id, edits, columns, if_version } = change;
         let row = Row { record: 1, line: 0, key: Key::Id(id), edits };
         let chunk = Chunk::of(PreparedRow::new(Some(id), row));
         let rules = Rules { kind, overdraft: Overdraft::Reject, fields, columns: &columns };
         let order = Order { tenant: caller.tenant, rules, dry_run: false, undoes: None };
-        loop {
-            let (mut tx, reserved) = self.store().begin_commit(caller.tenant, 0).await?;
-            let now = self.clock().now();
-            let held = tx.lock_users(caller.tenant, &[id], fields).await?.pop().map(|loaded| loaded.user);
-            let held =
-                held.filter(|user| sees(kind, &Key::Id(id), user)).ok_or_else(|| EngineError::not_found("user"))?;
-            check_version(&held, if_version)?;
-            let planned = plan_chunk(&chunk, &order, None, now, Source::Locked(&mut tx)).await?;
-            if let Some(reason) = planned.record.outcomes.iter().find_map(|outcome| outcome.reason.as_ref()) {
-                return Err(refused(&reason.error, fields).into());
-            }
-            let commit = NewCommit { id: reserved.commit, at: now, job: None, actor: &caller.actor };
-            if !commit::write(&mut tx, caller.tenant, planned, &commit).await? {
-                // Somebody took what names the user in this moment; the next plan sees them.
-                continue;
-            }
-            let user = tx.get_user(caller.tenant, id, fields).await?.unwrap_or(held);
-            tx.commit().await?;
-            return Ok(user);
+        let (mut tx, reserved) = self.store().begin_commit(caller.tenant, 0).await?;
+        let now = self.clock().now();
+        let held = tx.lock_users(caller.tenant, &[id], fields).await?.pop().map(|loaded| loaded.user);
+        let held = held.filter(|user| sees(kind, &Key::Id(id), user)).ok_or_else(|| EngineError::not_found("user"))?;
+        check_version(&held, if_version)?;
+        let planned = plan_chunk(&chunk, &order, None, now, Source::Locked(&mut tx)).await?;
+        if let Some(reason) = planned.record.outcomes.iter().find_map(|outcome| outcome.reason.as_ref()) {
+            return Err(refused(&reason.error, fields).into());
         }
+        let commit = NewCommit { id: reserved.commit, at: now, job: None, actor: &caller.actor };
+        if !commit::write(&mut tx, caller.tenant, planned, &commit).await? {
+            return Ok(None);
+        }
+        let user = tx.get_user(caller.tenant, id, fields).await?.unwrap_or(held);
+        caller.commit(tx).await?;
+        Ok(Some(user))
     }
 }
 

@@ -1,15 +1,17 @@
 //! Checks the whole store: for every user and field the changes form a chain, each `old` is the `new` before it, and the
-//! last `new` is the current value; every live user holds its keys and nobody else does; the counts of jobs add up.
+//! last `new` is the current value; every live user holds its keys and its entries in the
+//! index, and nobody else does; the counts of jobs add up.
 
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::index::entries;
 use crate::job::Job;
-use muster_core::field::FieldSet;
+use muster_core::field::{Field, FieldSet};
 use muster_core::id::UserId;
 use muster_core::job::JobState;
 use muster_core::key::UserKey;
 use muster_core::user::User;
-use muster_store::{Among, Community, Connection, JobFilter, Link};
+use muster_store::{Among, Community, Connection, IndexEntry, JobFilter, Link, LoadedUser};
 use std::collections::VecDeque;
 
 /// How many breaks are told.
@@ -78,7 +80,7 @@ impl Engine {
 async fn verify_users(connection: &mut Connection, community: &Community, found: &mut Verified) -> Result<()> {
     let fields = connection.list_fields(community.tenant).await?;
     let mut links = Links { community, fields: &fields, read: VecDeque::new(), after: (UserId(0), 0), ended: false };
-    let (mut after, mut keys) = (UserId(0), 0);
+    let (mut after, mut keys, mut entries) = (UserId(0), 0, 0);
     loop {
         let users = connection.list_all_users(community.tenant, after, BATCH, &fields).await?;
         let Some(last) = users.last() else { break };
@@ -99,6 +101,7 @@ async fn verify_users(connection: &mut Connection, community: &Community, found:
             found.report(community, format!("user {user} does not hold its {name}, {held:?} does"));
         }
         keys += wanted.len() as u64;
+        entries += verify_entries(connection, community, &users, &fields, found).await?;
     }
     if let Some(link) = links.peek(connection).await? {
         let sentence = format!("user {} has a history and is not there", link.user);
@@ -108,7 +111,32 @@ async fn verify_users(connection: &mut Connection, community: &Community, found:
     if stored != keys {
         found.report(community, format!("{stored} keys are held, and live users have {keys}"));
     }
+    let stored = connection.count_index_entries(community.tenant).await?;
+    if stored != entries {
+        found.report(community, format!("the index has {stored} entries, of which {entries} are a live user's value"));
+    }
     Ok(())
+}
+
+/// Looks for the entries that the values of users have in the index, and says how many there are.
+async fn verify_entries(
+    connection: &mut Connection,
+    community: &Community,
+    users: &[LoadedUser],
+    fields: &FieldSet,
+    found: &mut Verified,
+) -> Result<u64> {
+    let wanted: Vec<IndexEntry> = users.iter().flat_map(|loaded| entries(&loaded.user, fields)).collect();
+    let mut held = vec![false; wanted.len()];
+    for position in connection.find_index_entries(community.tenant, &wanted).await? {
+        held[position] = true;
+    }
+    let ready = |entry: &IndexEntry| fields.get(entry.field).is_some_and(Field::is_index_ready);
+    for (entry, _) in wanted.iter().zip(&held).filter(|(entry, held)| !**held && ready(entry)) {
+        let key = fields.key_of(entry.field).unwrap_or("?");
+        found.report(community, format!("user {} has a value of {key} that is not in the index", entry.user));
+    }
+    Ok(held.into_iter().filter(|held| *held).count() as u64)
 }
 
 /// Follows one user's history from nothing to what is stored.

@@ -64,7 +64,7 @@ impl Engine {
             return Err(EngineError::refuse(Code::TooManyWebhooks, detail));
         }
         let webhook = tx.insert_webhook(caller.tenant, &stored, self.clock().now()).await?;
-        tx.commit().await?;
+        caller.commit(tx).await?;
         Ok(MadeWebhook { webhook, secret })
     }
 
@@ -88,8 +88,9 @@ impl Engine {
         edit.events = edit.events.map(events).transpose()?;
         let mut tx = self.store().begin().await?;
         let changed = tx.update_webhook(caller.tenant, id, &edit).await?;
-        tx.commit().await?;
-        changed.ok_or_else(|| EngineError::not_found("webhook"))
+        let changed = changed.ok_or_else(|| EngineError::not_found("webhook"))?;
+        caller.commit(tx).await?;
+        Ok(changed)
     }
 
     /// Gives a webhook another secret. The one before signs too for a day, so that receivers can be changed meanwhile.
@@ -98,8 +99,8 @@ impl Engine {
         let (secret, until) = (new_secret(), self.clock().now() + OLD_SECRET);
         let mut tx = self.store().begin().await?;
         let webhook = tx.replace_webhook_secret(caller.tenant, id, &secret, until).await?;
-        tx.commit().await?;
         let webhook = webhook.ok_or_else(|| EngineError::not_found("webhook"))?;
+        caller.commit(tx).await?;
         Ok(MadeWebhook { webhook, secret })
     }
 
@@ -108,8 +109,8 @@ impl Engine {
         caller.require(Scope::WebhooksWrite)?;
         let mut tx = self.store().begin().await?;
         let found = tx.delete_webhook(caller.tenant, id).await?;
-        tx.commit().await?;
-        found.then_some(()).ok_or_else(|| EngineError::not_found("webhook"))
+        found.then_some(()).ok_or_else(|| EngineError::not_found("webhook"))?;
+        caller.commit(tx).await
     }
 
     /// What was sent to a webhook, and what is to be.
@@ -140,8 +141,9 @@ impl Engine {
         }
         let mut tx = self.store().begin().await?;
         let queued = tx.resend_delivery(caller.tenant, webhook, id, self.clock().now()).await?;
-        tx.commit().await?;
-        queued.ok_or_else(|| EngineError::not_found("delivery"))
+        let queued = queued.ok_or_else(|| EngineError::not_found("delivery"))?;
+        caller.commit(tx).await?;
+        Ok(queued)
     }
 }
 

@@ -22,6 +22,8 @@ use tokio::task::JoinSet;
 
 /// How often a worker looks for jobs that other processes accepted.
 const LOOK: Duration = Duration::from_millis(500);
+/// How often what has expired is looked for.
+const SWEEP: Duration = Duration::from_secs(60);
 /// Up to this size a job may take one of the places for small jobs.
 const SMALL_JOB_BYTES: u64 = 2 << 20;
 
@@ -87,6 +89,7 @@ impl Worker {
         let (stop, stopping) = watch::channel(false);
         let mut tasks = JoinSet::new();
         let mut sizes: HashMap<tokio::task::Id, bool> = HashMap::new();
+        let mut swept = None;
         tokio::pin!(shutdown);
         loop {
             while let Some(Ok((id, ()))) | Some(Err(id)) =
@@ -97,6 +100,10 @@ impl Worker {
             match self.fill(places, &mut tasks, &mut sizes, &stopping).await {
                 Ok(()) => {}
                 Err(error) => tracing::error!(cause = chain(&error), "no job could be claimed"),
+            }
+            if swept.is_none_or(|swept| self.engine.clock().since(swept) >= SWEEP) {
+                swept = Some(self.engine.clock().moment());
+                self.sweep().await;
             }
             tokio::select! {
                 () = &mut shutdown => break,
@@ -109,6 +116,15 @@ impl Worker {
         }
         let _ = stop.send(true);
         while tasks.join_next().await.is_some() {}
+    }
+
+    /// Removes what has expired.
+    async fn sweep(&self) {
+        match self.engine.sweep_idempotency_keys().await {
+            Ok(0) => {}
+            Ok(keys) => tracing::info!(keys, "idempotency keys that had expired were removed"),
+            Err(error) => tracing::error!(cause = chain(&error), "expired idempotency keys could not be removed"),
+        }
     }
 
     /// Claims jobs as long as there are places for them.

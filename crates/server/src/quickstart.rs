@@ -191,7 +191,7 @@ async fn run(client: &Client, options: &[(&str, &str)], file: &str, rows: Rows) 
     });
     let sending = Sending { name: Some(file.to_owned()), bytes: None, body: Body::wrap_stream(blocks) };
     let progress = Progress::new();
-    let accepted = send(client, &query, sending, &progress).await?;
+    let accepted = send(client, &query, None, sending, &progress).await?;
     ended(client, &accepted, progress).await
 }
 

@@ -200,6 +200,20 @@ impl Connection {
         }
     }
 
+    /// Every row of the answer to a statement of which nearly every text is another one, so that none is worth keeping
+    /// prepared: PostgreSQL would keep each until its connection is closed.
+    pub(crate) async fn query_once<T>(
+        &mut self,
+        sql: &str,
+        params: &[Param<'_>],
+        map: impl FnMut(&Row<'_>) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        match &mut self.inner {
+            Inner::Sqlite(handle) => handle.query(sql, params, None, map),
+            Inner::Postgres(handle) => handle.query_once(sql, params, map).await,
+        }
+    }
+
     /// Every row of the answer to a question about a set of rows. An empty set has no answer.
     pub(crate) async fn query_rows<T>(
         &mut self,

@@ -28,6 +28,15 @@ impl Dialect {
         }
     }
 
+    /// Keeps the row that a query reads as it is until the transaction ends, beside others who do the same. SQLite has one
+    /// writer, and a transaction that may write is it.
+    pub fn share(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => "FOR SHARE",
+        }
+    }
+
     /// Joins the rows of a set to a table. SQLite would read the JSON document again for each row of the table; it takes
     /// the order that is written only from `CROSS JOIN`.
     pub fn join(self) -> &'static str {

@@ -4,7 +4,7 @@ use crate::connection::{Row, params};
 use crate::error::{Result, StoreError};
 use crate::{Connection, Transaction};
 use jiff::Timestamp;
-use muster_core::field::{Field, FieldNumber, FieldSet, FieldType, Rules};
+use muster_core::field::{Field, FieldNumber, FieldSet, FieldType, FieldsEpoch, Rules};
 use muster_core::id::{FieldId, Tenant};
 
 const COLUMNS: &str = "number, id, key, name, kind, rules, built_in, archived";
@@ -27,12 +27,39 @@ fn field(row: &Row<'_>) -> Result<Field> {
 impl Connection {
     /// Every field of the community, archived ones too.
     pub async fn list_fields(&mut self, tenant: Tenant) -> Result<FieldSet> {
-        let sql = format!("SELECT {COLUMNS} FROM fields WHERE tenant = $1 ORDER BY number");
-        Ok(FieldSet::new(self.query(&sql, params![tenant.0], field).await?))
+        let sql = format!(
+            "SELECT {COLUMNS}, (SELECT fields_epoch FROM communities WHERE tenant = $1)
+             FROM fields WHERE tenant = $1 ORDER BY number"
+        );
+        let mut epoch = 0;
+        let read = |row: &Row<'_>| {
+            epoch = row.int(8)?;
+            field(row)
+        };
+        let fields = self.query(&sql, params![tenant.0], read).await?;
+        Ok(FieldSet::new(fields).at(epoch))
     }
 }
 
 impl Transaction {
+    /// Whether everything that writers must know about the fields is as it was in this set, and stays so until the
+    /// transaction ends. Where not, what was planned by it is to be planned again.
+    pub async fn hold_fields(&mut self, tenant: Tenant, fields: FieldsEpoch) -> Result<bool> {
+        let lock = self.dialect().share();
+        let sql = format!("SELECT fields_epoch FROM communities WHERE tenant = $1 {lock}");
+        Ok(self.query_one(&sql, params![tenant.0], |row| row.int(0)).await? == fields.0)
+    }
+
+    /// Gives a field other rules that everybody who writes users must know of: waits for those who write by the old ones,
+    /// and makes who planned by them plan again.
+    pub async fn change_rules(&mut self, tenant: Tenant, number: FieldNumber, rules: &Rules) -> Result<()> {
+        let sql = "UPDATE communities SET fields_epoch = fields_epoch + 1 WHERE tenant = $1";
+        self.execute(sql, params![tenant.0]).await?;
+        let rules = serde_json::to_string(rules).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let sql = "UPDATE fields SET rules = $3 WHERE tenant = $1 AND number = $2";
+        self.execute(sql, params![tenant.0, i64::from(number.0), &rules]).await.map(drop)
+    }
+
     /// Waits until nobody else changes the fields of the community, so that what was checked stays true.
     pub async fn lock_fields(&mut self, tenant: Tenant) -> Result<()> {
         let sql = "UPDATE counters SET next_field = next_field WHERE tenant = $1";

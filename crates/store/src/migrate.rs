@@ -23,6 +23,8 @@ const MIGRATIONS: &[Migration] = &[
     migration!(1, "foundation", "0001_foundation.sql"),
     migration!(2, "bulk", "0002_bulk.sql"),
     migration!(3, "webhooks", "0003_webhooks.sql"),
+    migration!(4, "user_index", "0004_user_index.sql"),
+    migration!(5, "idempotency", "0005_idempotency.sql"),
 ];
 
 /// The number under which PostgreSQL locks migrations, so that two processes that start together do not both migrate.

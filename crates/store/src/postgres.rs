@@ -74,6 +74,17 @@ impl Handle {
         answer.iter().map(|row| map(&Row::Postgres(row))).collect()
     }
 
+    /// Runs a statement and forgets it.
+    pub(crate) async fn query_once<T>(
+        &mut self,
+        sql: &str,
+        params: &[Param<'_>],
+        mut map: impl FnMut(&Row<'_>) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let answer = self.client().query(sql, &all(params, None)).await?;
+        answer.iter().map(|row| map(&Row::Postgres(row))).collect()
+    }
+
     pub(crate) async fn batch(&mut self, sql: &str) -> Result<()> {
         Ok(self.client().batch_execute(sql).await?)
     }

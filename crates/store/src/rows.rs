@@ -101,7 +101,7 @@ impl Rows {
             Some((insert, rest)) if insert.starts_with("INSERT") => {
                 format!("{}){rest}", insert.replacen("SELECT", "VALUES (", 1))
             }
-            _ => sql.replace("FROM {rows} AS r", ""),
+            _ => sql.replace("USING {rows} AS r", "").replace("FROM {rows} AS r", ""),
         };
         let mut parts = sql.split("r.");
         let mut expanded = parts.next().unwrap_or_default().to_owned();
@@ -187,6 +187,8 @@ mod tests {
              WHERE users.tenant = $1 AND users.id = r.id"
         );
         assert_eq!(rows.expand_row(sql, 2), "UPDATE users SET email = $3  WHERE users.tenant = $1 AND users.id = $2");
+        let sql = "DELETE FROM users USING {rows} AS r WHERE users.tenant = $1 AND users.id = r.id";
+        assert_eq!(rows.expand_row(sql, 2), "DELETE FROM users  WHERE users.tenant = $1 AND users.id = $2");
         let sql = "INSERT INTO users (tenant, id) SELECT $1, r.id FROM {rows} AS r ON CONFLICT DO NOTHING";
         assert_eq!(rows.expand_row(sql, 2), "INSERT INTO users (tenant, id) VALUES ( $1, $2 ) ON CONFLICT DO NOTHING");
         assert_eq!(rows.to_json(), r#"[[1,"a\"b"]]"#);

@@ -3,6 +3,7 @@
 //! Only built with the feature `testing`, which nothing but tests turns on.
 
 use crate::Store;
+use crate::dialect::Dialect;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -52,4 +53,14 @@ pub async fn execute(store: &Store, sql: &str) {
     let mut tx = store.begin().await.expect("the database answers");
     tx.batch(sql).await.expect("the statement is right");
     tx.commit().await.expect("it can be committed");
+}
+
+/// How a database would answer a statement that begins with `EXPLAIN`: its words, line by line.
+pub async fn plan(store: &Store, sql: &str) -> Vec<String> {
+    let column = match store.dialect() {
+        Dialect::Sqlite => 3,
+        Dialect::Postgres => 0,
+    };
+    let mut connection = store.read().await.expect("the database answers");
+    connection.query(sql, &[], |row| row.string(column)).await.expect("the statement is right")
 }

@@ -97,7 +97,7 @@ pub struct Reserved {
 pub(crate) const COLUMNS: &str =
     "u.id, u.version, u.email, u.deleted, u.field_values, u.created_at, u.updated_at, u.identities";
 
-fn user(row: &Row<'_>, first: usize, fields: &FieldSet) -> Result<User> {
+pub(crate) fn user(row: &Row<'_>, first: usize, fields: &FieldSet) -> Result<User> {
     Ok(User {
         id: UserId(row.int(first)?),
         version: row.int(first + 1)?,
@@ -255,10 +255,11 @@ impl Transaction {
     }
 
     async fn remove_keys(&mut self, tenant: Tenant, among: Among, keys: &Rows) -> Result<u64> {
+        let table = among.table();
+        // Not by `IN`, for which SQLite goes through all keys of the field.
         let sql = format!(
-            "DELETE FROM {} WHERE tenant = $1 AND (field, key, user_id) IN
-             (SELECT r.field, r.key, r.user_id FROM {{rows}} AS r)",
-            among.table()
+            "DELETE FROM {table} USING {{rows}} AS r WHERE {table}.tenant = $1 AND {table}.field = r.field
+             AND {table}.key = r.key AND {table}.user_id = r.user_id"
         );
         self.execute_rows(&sql, params![tenant.0], keys).await
     }

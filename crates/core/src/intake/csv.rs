@@ -10,6 +10,7 @@
 //!   likely meant to be doubled, and the cell has lost it.
 
 use super::Limits;
+use super::record::Mark;
 use crate::{Code, Error};
 
 /// A record as its bytes stand, the quotes taken off.
@@ -27,6 +28,20 @@ pub(super) struct Raw {
     pub too_long: Option<usize>,
     /// The first cell that goes on after its closing quote.
     pub stray_quote: Option<usize>,
+    /// What a spreadsheet says about cells; CSV says nothing.
+    pub marks: Vec<(usize, Mark)>,
+}
+
+impl Raw {
+    /// Makes it a record without cells.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+        self.marks.clear();
+        self.cells = 0;
+        self.too_long = None;
+        self.stray_quote = None;
+    }
 }
 
 pub(super) struct Parser {
@@ -163,12 +178,8 @@ impl Parser {
     }
 
     fn begin_record(&mut self) {
-        self.record.bytes.clear();
-        self.record.ends.clear();
-        self.record.cells = 0;
+        self.record.clear();
         self.record.line = self.line;
-        self.record.too_long = None;
-        self.record.stray_quote = None;
         self.begin_cell();
         self.after_return = false;
         self.state = State::CellStart;

@@ -1,5 +1,6 @@
-//! What can be told from the first lines of a file: that it is no CSV at all, or what stands between its cells.
+//! What can be told from the first lines of a file: its format, or what stands between the cells of a CSV file.
 
+use super::source::Format;
 use crate::{Code, Error};
 
 /// The delimiters that are detected; of two that occur equally often the first wins.
@@ -7,7 +8,6 @@ const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
 /// How files begin that are sent by mistake.
 const SIGNATURES: &[(&[u8], &str)] = &[
-    (b"PK\x03\x04", "an XLSX workbook or another ZIP archive"),
     (b"PK\x05\x06", "an empty ZIP archive"),
     (b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", "an XLS workbook or another old Office document"),
     (b"%PDF-", "a PDF document"),
@@ -36,6 +36,11 @@ pub(super) fn refuse_binary(head: &[u8]) -> Result<(), Error> {
     known.or_else(bzip2).map_or(Ok(()), |what| Err(unsupported(what)))
 }
 
+/// Whether it is a ZIP archive, as workbooks are.
+pub(super) fn is_zip(head: &[u8]) -> bool {
+    head.starts_with(b"PK\x03\x04")
+}
+
 /// Refuses text that is in another format.
 pub(super) fn refuse_markup(text: &[u8]) -> Result<(), Error> {
     let text = text.trim_ascii_start();
@@ -46,18 +51,27 @@ pub(super) fn refuse_markup(text: &[u8]) -> Result<(), Error> {
     if begins("<?xml") {
         return Err(unsupported("an XML document"));
     }
-    // Not every bracket is JSON: some databases write [Email] for the name of a column.
-    let inside = |rest: &[u8]| rest.trim_ascii_start().first().copied();
-    let json = match text {
-        [b'{', rest @ ..] => matches!(inside(rest), Some(b'"' | b'}')),
-        [b'[', rest @ ..] => matches!(inside(rest), Some(b'{' | b'[' | b'"' | b']')),
-        _ => false,
-    };
-    if json { Err(unsupported("JSON")) } else { Ok(()) }
+    Ok(())
 }
 
-fn unsupported(what: &str) -> Error {
-    Error::new(Code::UnsupportedFormat, format!("The file looks like {what}. Send CSV or TSV, plain or compressed."))
+/// The format of a text that is JSON: an array, or NDJSON. Not every bracket is JSON: some databases write [Email] for the
+/// name of a column, so where a bracket begins a text that could be both, what the sender says decides.
+pub(super) fn detect_json(text: &[u8], hint: Option<Format>) -> Option<Format> {
+    let text = text.trim_ascii_start();
+    let hinted = matches!(hint, Some(Format::Json | Format::Ndjson)) && !text[..text.len().min(4)].contains(&0);
+    let inside = |rest: &[u8]| rest.trim_ascii_start().first().copied();
+    let (format, certain) = match text {
+        [b'{', rest @ ..] => (Format::Ndjson, matches!(inside(rest), Some(b'"' | b'}'))),
+        [b'[', rest @ ..] => (Format::Json, matches!(inside(rest), Some(b'{' | b'[' | b'"' | b']') | None)),
+        [] => (hint.filter(|_| hinted)?, hinted),
+        _ => return None,
+    };
+    (certain || hinted).then_some(format)
+}
+
+pub(super) fn unsupported(what: &str) -> Error {
+    let detail = format!("The file looks like {what}. Send CSV, NDJSON, a JSON array or XLSX, plain or compressed.");
+    Error::new(Code::UnsupportedFormat, detail)
 }
 
 /// The delimiter of a first line like `sep=;`, quoted or not.

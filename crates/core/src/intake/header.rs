@@ -91,6 +91,17 @@ pub struct IdentityColumns {
     pub language: Option<usize>,
 }
 
+impl Columns {
+    /// What stands for columns where the records are JSON: for each number of a field its key, which names it in messages.
+    pub fn of_records(fields: &FieldSet, options: &JobOptions) -> Result<Self, Error> {
+        let matching = Matching::new(&options.match_by.clone().unwrap_or_default(), fields)?;
+        let most = fields.iter().last().map_or(FieldNumber::FIRST, |field| field.number).0;
+        let name = |number| fields.key_of(FieldNumber(number)).unwrap_or_default().to_owned();
+        let names = (0..=most).map(name).collect();
+        Ok(Self { names, roles: Vec::new(), key: 0, matching, identity: None })
+    }
+}
+
 /// What a name in a header stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Target {
@@ -266,7 +277,7 @@ fn resolve(name: &str, matching: Matching, fields: &FieldSet) -> Result<Target, 
     Err((Code::UnknownColumn, unknown(name, &normal, fields)))
 }
 
-fn unknown(name: &str, normal: &str, fields: &FieldSet) -> String {
+pub(super) fn unknown(name: &str, normal: &str, fields: &FieldSet) -> String {
     let nearest = fields
         .active()
         .flat_map(|field| {

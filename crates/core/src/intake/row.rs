@@ -1,13 +1,13 @@
-//! From the cells of a record to a [`Row`]: who is meant, and what is to be changed.
+//! From the cells of a record to a [`Row`] (JSON records are read in `json_row`): who is meant, and what is to be changed.
 
 use super::header::{Columns, IdentityColumns, Matching, Role};
-use super::records::{Defect, Record};
+use super::records::{Defect, Mark, Record};
 use crate::email::parse_email;
 use crate::error::{Code, RowError, excerpt};
 use crate::field::{FieldNumber, FieldSet};
 use crate::id::UserId;
 use crate::identity::Identity;
-use crate::job::{DEFAULT_CLEAR_TOKEN, JobOptions};
+use crate::job::{DEFAULT_CLEAR_TOKEN, JobOptions, UnknownColumns};
 use crate::key::Key;
 use crate::number::parse_integer;
 use crate::patch::Patch;
@@ -18,21 +18,27 @@ use crate::value::{DateFormat, Value};
 /// Reads the records of one file.
 #[derive(Clone, Debug)]
 pub struct RowParser<'a> {
-    columns: &'a Columns,
-    fields: &'a FieldSet,
+    pub(super) columns: &'a Columns,
+    pub(super) fields: &'a FieldSet,
+    pub(super) ignore_unknown: bool,
     clear_token: &'a str,
-    dates: DateFormat,
+    pub(super) dates: DateFormat,
 }
 
 impl<'a> RowParser<'a> {
     /// A parser for files with these columns and options.
     pub fn new(columns: &'a Columns, fields: &'a FieldSet, options: &'a JobOptions) -> Self {
         let dates = options.date_format.as_deref().and_then(DateFormat::parse).unwrap_or_default();
-        Self { columns, fields, clear_token: options.clear_token.as_deref().unwrap_or(DEFAULT_CLEAR_TOKEN), dates }
+        let ignore_unknown = options.unknown_columns == Some(UnknownColumns::Ignore);
+        let clear_token = options.clear_token.as_deref().unwrap_or(DEFAULT_CLEAR_TOKEN);
+        Self { columns, fields, ignore_unknown, clear_token, dates }
     }
 
     /// Reads a record, or says what is wrong with it. The first fault fails the row.
     pub fn parse(&self, record: &Record) -> Result<Row, RowError> {
+        if let Some(text) = record.json() {
+            return self.parse_json(record, text);
+        }
         if record.len() != self.columns.names.len() {
             let message = format!("the row has {} cells, the header {}", record.len(), self.columns.names.len());
             return Err(RowError::row(Code::ColumnCountMismatch, message));
@@ -45,6 +51,7 @@ impl<'a> RowParser<'a> {
             let column = self.columns.names.get(column).cloned();
             return Err(RowError { column, ..RowError::row(Code::MalformedQuote, message) });
         }
+        self.check_marks(record)?;
         let key = self.key(record)?;
         let mut edits = Vec::with_capacity(self.columns.roles.len());
         for (index, role) in self.columns.roles.iter().enumerate() {
@@ -63,6 +70,20 @@ impl<'a> RowParser<'a> {
         Ok(Row { record: record.number(), line: record.line(), key, edits })
     }
 
+    /// Refuses cells that a spreadsheet could not compute, where they are read.
+    fn check_marks(&self, record: &Record) -> Result<(), RowError> {
+        let wrong = |(index, role): (usize, &Role)| *role != Role::Ignored && record.mark(index) == Some(Mark::Error);
+        let Some(index) = self.columns.roles.iter().enumerate().position(wrong) else { return Ok(()) };
+        let text = record.text(index);
+        let message = match text {
+            "" => {
+                "the cell has a formula that was never computed; open the file in a spreadsheet and save it".to_owned()
+            }
+            text => format!("the cell holds the error {}", excerpt(text)),
+        };
+        Err(RowError::cell(Code::CellError, &self.columns.names[index], text, message))
+    }
+
     fn defective(&self, defect: Defect) -> RowError {
         let (code, column, message) = match defect {
             Defect::CellTooLong { column } => (Code::CellTooLong, column, "the cell is longer than 64 KiB"),
@@ -70,6 +91,7 @@ impl<'a> RowParser<'a> {
             Defect::InvalidEncoding { column } => {
                 (Code::InvalidEncoding, column, "the cell has bytes that are not valid in the file's encoding")
             }
+            Defect::RecordTooLong => return RowError::row(Code::RecordTooLong, "the record is longer than 8 MiB"),
         };
         RowError { column: self.columns.names.get(column).cloned(), ..RowError::row(code, message) }
     }
@@ -93,14 +115,15 @@ impl<'a> RowParser<'a> {
                     Value::from_text(field, text, &self.dates).map_err(|misfit| misfit.in_cell(column, text))?;
                 Ok(Key::Unique(number, value))
             }
-            Matching::Id => match parse_integer(text) {
-                Ok(id) if id > 0 => Ok(Key::Id(UserId(id))),
-                _ => {
-                    let message = format!("\"{}\" is not a user's id", excerpt(text));
-                    Err(RowError::cell(Code::InvalidId, column, text, message))
-                }
-            },
+            Matching::Id => Ok(Key::Id(self.id(column, text)?)),
         }
+    }
+
+    pub(super) fn id(&self, column: &str, text: &str) -> Result<UserId, RowError> {
+        parse_integer(text).ok().filter(|id| *id > 0).map(UserId).ok_or_else(|| {
+            let message = format!("\"{}\" is not a user's id", excerpt(text));
+            RowError::cell(Code::InvalidId, column, text, message)
+        })
     }
 
     /// The identity of a record; none where all its cells are empty.
@@ -122,7 +145,7 @@ impl<'a> RowParser<'a> {
         })
     }
 
-    fn email(&self, column: &str, text: &str) -> Result<String, RowError> {
+    pub(super) fn email(&self, column: &str, text: &str) -> Result<String, RowError> {
         let email = parse_email(text).ok_or_else(|| {
             RowError::cell(Code::InvalidEmail, column, text, format!("\"{}\" is not an email address", excerpt(text)))
         })?;
@@ -169,7 +192,13 @@ impl<'a> RowParser<'a> {
             };
         }
         let value = match self.fields.get(number) {
-            Some(field) => Value::from_text(field, cell, &self.dates).map_err(|misfit| misfit.in_cell(column, cell))?,
+            Some(field) => {
+                let value = match record.mark(index) {
+                    Some(Mark::Date) => Value::from_date_cell(field, cell),
+                    Some(Mark::Error) | None => Value::from_text(field, cell, &self.dates),
+                };
+                value.map_err(|misfit| misfit.in_cell(column, cell))?
+            }
             None => Value::Text(self.email(column, cell)?),
         };
         Ok(Patch::Set((op, value)))

@@ -4,14 +4,15 @@
 //! and of the rest only what decides the encoding. An archive that is damaged further on is not its business: the header
 //! could be read, the job is accepted, and reading the records says what is wrong before anything is written.
 
+pub use super::source::{Format, Source};
+
 use super::compression::{Compression, Expanded};
 use super::csv::Parser;
-use super::dialect::{detect_delimiter, is_delimiter, refuse_binary, refuse_markup, sep_line};
+use super::dialect::{detect_delimiter, detect_json, is_delimiter, is_zip, refuse_binary, refuse_markup, sep_line};
 use super::encoding::{Encoding, Guess, Transcoder};
 use super::records::Record;
 use super::{Limits, ReadError};
 use crate::{Code, Error};
-use serde::{Deserialize, Serialize};
 use std::io::{self, BufRead, Read};
 
 /// Most expanded bytes that are kept; the header must end within them.
@@ -27,37 +28,10 @@ pub struct SniffOptions {
     pub delimiter: Option<u8>,
     /// The encoding, from an option or from the `charset` of the content type. A byte order mark beats it.
     pub encoding: Option<Encoding>,
+    /// The format that the content type or the name of the file stands for. It decides only where the content could be both.
+    pub hint: Option<Format>,
     /// What the file may cost to read.
     pub limits: Limits,
-}
-
-/// What kind of file it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// Separated values, whatever separates them.
-    Csv,
-}
-
-/// What is known of a file before a record is read, and all that reading its records needs to know.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Source {
-    /// What kind of file it is.
-    pub format: Format,
-    /// Its encoding.
-    pub encoding: Encoding,
-    /// The character between cells.
-    pub delimiter: char,
-    /// How it is compressed, if at all.
-    pub compression: Option<Compression>,
-    /// The columns as the file writes them.
-    pub header: Vec<String>,
-    /// Length of the byte order mark.
-    #[serde(default)]
-    pub bom_bytes: u8,
-    /// Whether the first line is one like `sep=;`, which some spreadsheets write above the header.
-    #[serde(default)]
-    pub sep_line: bool,
 }
 
 /// Watches the bytes of a file.
@@ -135,36 +109,26 @@ impl Sniffer {
         if self.raw_bytes == 0 || (head.is_empty() && fault.is_none()) {
             return Err(Error::new(Code::EmptyFile, "The file has no bytes."));
         }
+        let source = Source { compression: self.compression, ..Source::default() };
+        if is_zip(&head) {
+            return Ok(Source { format: Format::Xlsx, ..source });
+        }
         refuse_binary(&head)?;
         let (encoding, bom_bytes) =
             Encoding::from_bom(&head).unwrap_or_else(|| (self.options.encoding.unwrap_or_else(|| guess.encoding()), 0));
         let mut text = Vec::with_capacity(head.len());
         Transcoder::new(encoding).push(&head[bom_bytes.into()..], !more, &mut text);
         refuse_markup(&text)?;
-
-        let sep_line = sep_line(&text);
-        let delimiter = match self.options.delimiter.or(sep_line) {
-            Some(delimiter) if is_delimiter(delimiter) => delimiter,
-            Some(_) => {
-                let detail = "The delimiter must be one ASCII character that is no letter, digit, quote or line break.";
-                return Err(Error::new(Code::InvalidOption, detail));
-            }
-            None => detect_delimiter(&text),
-        };
-        let mut reader = HeaderReader { parser: Parser::new(delimiter, self.options.limits), text: &text, more, fault };
-        if sep_line.is_some() {
-            reader.next()?;
+        // What could not be expanded may have been anything.
+        let json =
+            if text.trim_ascii().is_empty() && fault.is_some() { None } else { detect_json(&text, self.options.hint) };
+        if let Some(format) = json {
+            // Nobody writes JSON in Windows-1252: what is not UTF-8 fails its row.
+            let guessed = bom_bytes == 0 && self.options.encoding.is_none();
+            let encoding = if guessed { Encoding::Utf8 } else { encoding };
+            return Ok(Source { format, encoding, bom_bytes, ..source });
         }
-        let header = reader.next()?;
-        Ok(Source {
-            format: Format::Csv,
-            encoding,
-            delimiter: delimiter.into(),
-            compression: self.compression,
-            header: check_header(&header, self.options.limits)?,
-            bom_bytes,
-            sep_line: sep_line.is_some(),
-        })
+        read_header(&self.options, &text, more, fault, Source { encoding, bom_bytes, ..source })
     }
 
     /// Enough bytes are there to know what the file is compressed with.
@@ -298,7 +262,32 @@ impl HeaderReader<'_> {
     }
 }
 
-fn check_header(header: &Record, limits: Limits) -> Result<Vec<String>, Error> {
+/// Reads the header of a CSV file.
+fn read_header(
+    options: &SniffOptions,
+    text: &[u8],
+    more: bool,
+    fault: Option<Error>,
+    source: Source,
+) -> Result<Source, Error> {
+    let sep_line = sep_line(text);
+    let delimiter = match options.delimiter.or(sep_line) {
+        Some(delimiter) if is_delimiter(delimiter) => delimiter,
+        Some(_) => {
+            let detail = "The delimiter must be one ASCII character that is no letter, digit, quote or line break.";
+            return Err(Error::new(Code::InvalidOption, detail));
+        }
+        None => detect_delimiter(text),
+    };
+    let mut reader = HeaderReader { parser: Parser::new(delimiter, options.limits), text, more, fault };
+    if sep_line.is_some() {
+        reader.next()?;
+    }
+    let header = check_header(&reader.next()?, options.limits)?;
+    Ok(Source { delimiter: Some(delimiter.into()), header, sep_line: sep_line.is_some(), ..source })
+}
+
+pub(super) fn check_header(header: &Record, limits: Limits) -> Result<Vec<String>, Error> {
     let (columns, line) = (header.len(), header.line());
     if header.cells().any(|cell| cell.contains('\0')) {
         let detail = "The header has NUL characters: this is no text, or UTF-16 without a byte order mark, which must be \

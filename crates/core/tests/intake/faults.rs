@@ -169,15 +169,11 @@ fn header_alone_is_a_file_without_records() {
 #[test]
 fn other_formats_are_refused_by_name() {
     for (file, name) in [
-        (b"PK\x03\x04\x14\0".as_slice(), "XLSX"),
-        (b"%PDF-1.7\n", "PDF"),
+        (b"%PDF-1.7\n".as_slice(), "PDF"),
         (b"\x7FELF\x02", "program"),
         (b"\x89PNG\r\n\x1A\n", "PNG"),
         (b"\xEF\xBB\xBF <!DOCTYPE HTML><html>", "HTML"),
         (b"<?xml version='1.0'?>", "XML"),
-        (b" [ {\"email\": 1}]", "JSON"),
-        (b"{\"email\":1}\n{\"email\":2}\n", "JSON"),
-        (&gzip(b"PK\x03\x04\x14\0"), "XLSX"),
         (&gzip(&zstd(b"a,b\n")), "twice"),
     ] {
         let error = sniff(file).unwrap_err();

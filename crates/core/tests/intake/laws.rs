@@ -140,6 +140,12 @@ fn spicy() -> impl Strategy<Value = Vec<u8>> {
         b"\x3D\xD8",
         b"sep=;",
         b"{",
+        b"[",
+        b"}",
+        b"]",
+        b":",
+        b"{\"a\":1}",
+        b"\\",
         b"\x81",
     ];
     vec(prop::sample::select(bits), 0..60).prop_map(|bits| bits.concat())
@@ -151,7 +157,7 @@ fn options() -> impl Strategy<Value = SniffOptions> {
     let limits = prop_oneof![
         Just(Limits::default()),
         (1..4_usize, 0..9_usize, 1..200_u64, 1..4_u64).prop_map(|(columns, cell_bytes, expanded_bytes, ratio)| {
-            Limits { columns, cell_bytes, expanded_bytes, ratio, ratio_after_bytes: 10 }
+            Limits { columns, cell_bytes, expanded_bytes, ratio, ratio_after_bytes: 10, ..Limits::default() }
         })
     ];
     let delimiter = prop::option::weighted(0.2, prop_oneof![prop::sample::select(b",;\t|".to_vec()), any::<u8>()]);
@@ -159,6 +165,7 @@ fn options() -> impl Strategy<Value = SniffOptions> {
         delimiter,
         encoding,
         limits,
+        ..SniffOptions::default()
     })
 }
 
@@ -180,10 +187,10 @@ proptest! {
             // A lone column does not say what would separate it from others, nor old bytes that they are old.
             delimiter: (file.table[0].len() == 1).then_some(file.delimiter as u8),
             encoding: matches!(file.wire, Wire::Windows1252).then_some(Encoding::Windows1252),
-            limits: Limits::default(),
+            ..SniffOptions::default()
         };
         let source = sniff_with(options, &bytes, &pushed).unwrap();
-        prop_assert_eq!(source.delimiter, file.delimiter);
+        prop_assert_eq!(source.delimiter, Some(file.delimiter));
         prop_assert_eq!(source.encoding, file.wire.encoding());
         prop_assert_eq!(source.compression, file.compression);
         prop_assert_eq!(source.sep_line, file.sep_line);
@@ -235,15 +242,7 @@ proptest! {
 
     #[test]
     fn cells_are_those_that_csv_core_finds(bytes in spicy(), delimiter in prop::sample::select(DELIMITERS.to_vec())) {
-        let source = Source {
-            format: muster_core::intake::sniff::Format::Csv,
-            encoding: Encoding::Utf8,
-            delimiter,
-            compression: None,
-            header: Vec::new(),
-            bom_bytes: 0,
-            sep_line: false,
-        };
+        let source = Source { delimiter: Some(delimiter), ..Source::default() };
         // Theirs takes off a byte order mark, ours was told that there is none.
         let bytes = [b"head\n", &bytes[..]].concat();
         let outcome = read(&bytes, &source);

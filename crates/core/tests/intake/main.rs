@@ -1,14 +1,18 @@
 //! Intake from the outside: bytes in, records with positions out. `text` and `faults` have an example for each
-//! rule, `laws` what holds for any file.
+//! rule, `json` and `workbook` for each rule about their formats, `laws` what holds for any file; `fixtures` are files as
+//! other programs write them.
 
 mod faults;
+mod fixtures;
+mod json;
 mod laws;
 mod text;
+mod workbook;
 
 use muster_core::intake::compression::Compression;
 use muster_core::intake::records::{Defect, Record, Records};
-use muster_core::intake::sniff::{SniffOptions, Sniffer, Source};
-use muster_core::intake::{Limits, ReadError};
+use muster_core::intake::sniff::{Format, SniffOptions, Sniffer, Source};
+use muster_core::intake::{Limits, ReadError, xlsx};
 use muster_core::{Code, Error};
 use std::io::{self, Read, Write};
 
@@ -29,7 +33,30 @@ fn sniff(bytes: &[u8]) -> Result<Source, Error> {
     sniff_with(SniffOptions::default(), bytes, &[usize::MAX])
 }
 
+fn sniff_sheet(bytes: &[u8], sheet: Option<&str>) -> Result<Source, Error> {
+    let mut source = sniff_only(SniffOptions::default(), bytes, &[usize::MAX])?;
+    describe_workbook(&mut source, bytes, sheet, Limits::default())?;
+    Ok(source)
+}
+
 fn sniff_with(options: SniffOptions, bytes: &[u8], sizes: &[usize]) -> Result<Source, Error> {
+    let mut source = sniff_only(options.clone(), bytes, sizes)?;
+    describe_workbook(&mut source, bytes, None, options.limits)?;
+    Ok(source)
+}
+
+/// What the sniffer does not see of a workbook.
+fn describe_workbook(source: &mut Source, bytes: &[u8], sheet: Option<&str>, limits: Limits) -> Result<(), Error> {
+    if source.format != Format::Xlsx {
+        return Ok(());
+    }
+    xlsx::describe(source, bytes, sheet, limits, Box::new(io::Cursor::new(Vec::new()))).map_err(|error| match error {
+        ReadError::Fault(error) => error,
+        ReadError::Io(error) => panic!("{error}"),
+    })
+}
+
+fn sniff_only(options: SniffOptions, bytes: &[u8], sizes: &[usize]) -> Result<Source, Error> {
     let mut sniffer = Sniffer::new(options);
     let mut pieces = Pieces::new(bytes, sizes);
     while let Some(piece) = pieces.next_piece(usize::MAX) {
@@ -50,8 +77,9 @@ fn read_with(reader: impl Read, source: &Source, limits: Limits) -> Outcome {
             Ok(true) => rows.push(Row {
                 number: record.number(),
                 line: record.line(),
-                len: record.len(),
-                cells: record.cells().map(str::to_owned).collect(),
+                len: record.json().map_or(record.len(), |_| 1),
+                // The text of a JSON record stands as its only cell.
+                cells: record.cells().chain(record.json()).map(str::to_owned).collect(),
                 defect: record.defect(),
             }),
             Ok(false) => return (rows, Ok(())),

@@ -8,7 +8,7 @@ fn lines(bytes: &[u8]) -> Vec<u64> {
 }
 
 fn delimiter(bytes: &[u8]) -> char {
-    sniff(bytes).expect("the file is accepted").delimiter
+    sniff(bytes).expect("the file is accepted").delimiter.expect("CSV has one")
 }
 
 fn with_encoding(encoding: Encoding) -> SniffOptions {
@@ -34,7 +34,7 @@ fn delimiter_is_the_one_most_frequent_in_the_header_outside_of_quotes() {
 fn delimiter_that_is_said_is_taken_and_one_that_cannot_be_is_refused() {
     let with = |delimiter| SniffOptions { delimiter: Some(delimiter), ..SniffOptions::default() };
     let source = sniff_with(with(b'|'), b"a,b|c\n", &[1]).unwrap();
-    assert_eq!((source.delimiter, source.header), ('|', vec!["a,b".to_owned(), "c".to_owned()]));
+    assert_eq!((source.delimiter, source.header), (Some('|'), vec!["a,b".to_owned(), "c".to_owned()]));
     for wrong in [b'"', b'\n', b'\r', 0, b'a', b'7', 0xE9] {
         assert_eq!(code(sniff_with(with(wrong), b"a,b\n", &[1])), Code::InvalidOption);
     }
@@ -46,7 +46,7 @@ fn sep_line_names_the_delimiter_and_counts_as_a_line() {
         let file = format!("{line}\r\na,b;c\r\n1;2\r\n");
         let source = sniff(file.as_bytes()).unwrap();
         assert!(source.sep_line);
-        assert_eq!((source.delimiter, source.header), (';', vec!["a,b".to_owned(), "c".to_owned()]));
+        assert_eq!((source.delimiter, source.header), (Some(';'), vec!["a,b".to_owned(), "c".to_owned()]));
         assert_eq!(lines(file.as_bytes()), [3]);
         assert_eq!(cells(file.as_bytes()), [["1", "2"]]);
     }

@@ -1,6 +1,6 @@
 //! The fields that the model knows: one of every type, with and without limits. Some come with the product.
 
-use muster_core::field::{FieldType, Rules, SelectOption};
+use muster_core::field::{FieldType, Index, Rules, SelectOption};
 
 /// A field as the model sees it.
 #[derive(Debug)]
@@ -24,6 +24,9 @@ const fn built_in(key: &'static str, name: &'static str, kind: FieldType) -> Fie
 const fn custom(key: &'static str, name: &'static str, kind: FieldType) -> Field {
     Field { key, name, kind, min: None, max: None, max_length: None, required: false, options: &[], built_in: false }
 }
+
+/// Those that are indexed, where the product makes them.
+const INDEXED: &[&str] = &["points", "rate", "badge", "last_seen", "tags"];
 
 pub const ALL: &[Field] = &[
     built_in("premium_currency", "Premium Currency", FieldType::Currency),
@@ -69,6 +72,7 @@ impl Field {
             max: self.max.map(number),
             max_length: self.max_length,
             required: self.required,
+            index: if INDEXED.contains(&self.key) { Index::Ready } else { Index::None },
             ..Rules::default()
         }
     }

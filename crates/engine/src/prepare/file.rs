@@ -4,14 +4,14 @@ use super::gather::{Gathering, failed};
 use super::{Preparation, Selection, read_error};
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
+use crate::input::open_records;
 use crate::job::Job;
 use crate::lookup::{Found, find};
 use crate::pulse::Pulse;
 use crate::staging::Staging;
 use muster_core::field::FieldSet;
-use muster_core::intake::Limits;
-use muster_core::intake::header::{Columns, map_header};
-use muster_core::intake::records::{Record, Records};
+use muster_core::intake::header::Columns;
+use muster_core::intake::records::Record;
 use muster_core::intake::row::RowParser;
 use muster_core::job::JobKind;
 use muster_core::outcome::{Outcome, Reason, Status};
@@ -38,7 +38,7 @@ pub(super) async fn prepare(
     pulse: &Pulse,
 ) -> Result<Option<Preparation>> {
     let file = job.source.file.as_ref().ok_or_else(|| EngineError::Damaged(format!("the input of {}", job.id)))?;
-    let columns = map_header(&file.header, fields, &job.options)?;
+    let columns = file.columns(fields, &job.options)?;
     let mut batches = read(engine.staging(), job, columns, fields.clone());
     let mut gathering = Gathering::new(engine.staging(), job, fields)?;
     let mut bytes = 0;
@@ -98,7 +98,7 @@ fn parse(
 ) -> Result<()> {
     let Some(file) = &job.source.file else { return Ok(()) };
     let parser = RowParser::new(columns, fields, &job.options);
-    let mut records = Records::new(staging.read(&job.staged, 0)?, file, Limits::default());
+    let mut records = open_records(staging, &job.staged, file)?;
     let mut selection = Selection::open(staging, job)?;
     let (mut record, mut received) = (Record::new(), 0);
     loop {

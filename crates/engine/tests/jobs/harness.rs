@@ -60,6 +60,7 @@ impl Place {
             community: community.id,
             actor: Actor { kind: ActorKind::ApiKey, id: "k".into(), name: "Test".into() },
             scopes: Scope::ALL.to_vec(),
+            reservation: None,
         };
         for (name, kind) in [
             ("Points", FieldType::Integer),

@@ -7,20 +7,20 @@ use std::fmt::Write;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
-fn people(count: usize) -> String {
+pub fn people(count: usize) -> String {
     let mut text = String::from("email,points\n");
     (0..count).for_each(|i| writeln!(text, "user{i}@x.org,0").expect("memory"));
     text
 }
 
-fn additions(count: usize) -> String {
+pub fn additions(count: usize) -> String {
     let mut text = String::from("email,points,points_op\n");
     (0..count).for_each(|i| writeln!(text, "user{i}@x.org,1,add").expect("memory"));
     text
 }
 
 /// Lets a job plan its first chunk, does something, and lets it go on.
-async fn between_plan_and_commit(
+pub async fn between_plan_and_commit(
     bench: &Bench,
     faults: &Faults,
     text: &str,

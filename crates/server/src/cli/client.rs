@@ -43,6 +43,7 @@ pub(crate) struct Client {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Problem {
+    code: String,
     detail: String,
     errors: Vec<ProblemEntry>,
 }
@@ -127,7 +128,7 @@ impl Client {
             let failure = Failure::new(sentence).unreachable();
             return failure.hint("is muster serve running there? name another address with --url or MUSTER_URL");
         }
-        Failure::new(format!("The connection to {} broke: {}", self.base, chain(error))).unreachable()
+        Failure::new(format!("The connection to {} broke: {}", self.base, chain(error))).lost()
     }
 }
 
@@ -146,6 +147,8 @@ async fn refused(response: Response) -> Failure {
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE
         | StatusCode::GATEWAY_TIMEOUT => failure.unreachable(),
+        // The server has not noticed yet that the first try broke off.
+        StatusCode::CONFLICT if problem.code == "idempotency_key_running" => failure.unreachable(),
         _ => failure,
     }
 }

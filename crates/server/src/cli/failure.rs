@@ -20,6 +20,7 @@ pub struct Failure {
     hints: Vec<String>,
     exit: u8,
     unreachable: bool,
+    lost: bool,
 }
 
 impl Failure {
@@ -31,6 +32,7 @@ impl Failure {
             hints: Vec::new(),
             exit: EXIT_FAILED,
             unreachable: false,
+            lost: false,
         }
     }
 
@@ -75,6 +77,17 @@ impl Failure {
     #[must_use]
     pub fn unreachable(self) -> Self {
         Self { unreachable: true, ..self }
+    }
+
+    /// Says that the way to the server went missing in the middle of a request, which may have been done all the same.
+    #[must_use]
+    pub fn lost(self) -> Self {
+        Self { lost: true, ..self.unreachable() }
+    }
+
+    /// Whether nobody knows if the request was done.
+    pub fn is_lost(&self) -> bool {
+        self.lost
     }
 
     /// Whether only the way to the server is missing.

@@ -2,6 +2,7 @@
 
 use crate::cli::client::{Client, RemoteArgs};
 use crate::cli::failure::Result;
+use crate::cli::once::once;
 use crate::cli::out::{self, Table};
 use crate::cli::progress::{Progress, watch};
 use crate::cli::report::RemoteJob;
@@ -168,9 +169,14 @@ async fn list(client: &Client, query: &[(&str, String)], json: bool) -> Result<(
 
 async fn make_child(child: &Child, verb: &str, query: &[(&str, String)]) -> Result<()> {
     let client = child.remote.client()?;
-    let request = client.request(Method::POST, &format!("/v1/jobs/{}/{verb}", child.id)).query(query);
-    let accepted: Value = client.json(request).await?;
-    see_through(&client, &accepted, child.see, &mut Progress::new()).await
+    let path = format!("/v1/jobs/{}/{verb}", child.id);
+    let mut progress = Progress::new();
+    let accepted = once(&progress, true, async |key| {
+        let request = client.request(Method::POST, &path).query(query);
+        client.json(request.header("Idempotency-Key", key)).await
+    });
+    let accepted = accepted.await.inspect_err(|_| progress.clear())?;
+    see_through(&client, &accepted, child.see, &mut progress).await
 }
 
 async fn control(job: &OneJob, verb: &str) -> Result<()> {

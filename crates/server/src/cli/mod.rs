@@ -8,6 +8,7 @@ mod admin;
 pub(crate) mod client;
 pub mod failure;
 mod jobs;
+mod once;
 pub mod out;
 pub(crate) mod preview;
 pub(crate) mod progress;

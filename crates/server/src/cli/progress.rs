@@ -15,7 +15,7 @@ const LOOK: Duration = Duration::from_millis(150);
 /// Elsewhere a line is written this often.
 const QUIET_SECONDS: u64 = 10;
 /// How often a server that cannot be reached is tried again, once a second: it may be starting again.
-const PATIENCE: u32 = 60;
+pub(crate) const PATIENCE: u32 = 60;
 
 /// The progress of one upload or job.
 #[derive(Debug)]
@@ -62,6 +62,7 @@ impl Progress {
     /// Says that a file of so many bytes is being sent.
     pub(crate) fn sending(&self, bytes: Option<u64>) {
         if let Some(bar) = &self.bar {
+            bar.reset();
             bar.set_style(match bytes {
                 Some(_) => style("Sending  {wide_bar} {bytes}/{total_bytes}  {bytes_per_sec}"),
                 None => style("Sending  {spinner} {bytes}  {bytes_per_sec}"),
@@ -109,7 +110,7 @@ impl Progress {
     }
 
     /// Says something beside the bar.
-    fn say(&self, line: &str) {
+    pub(crate) fn say(&self, line: &str) {
         match &self.bar {
             Some(bar) => bar.suspend(|| out::talk(line)),
             None => out::talk(line),

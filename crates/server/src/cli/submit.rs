@@ -2,6 +2,7 @@
 
 use crate::cli::client::{Client, RemoteArgs};
 use crate::cli::failure::{Failure, Result};
+use crate::cli::once::once;
 use crate::cli::out;
 use crate::cli::progress::Progress;
 use crate::cli::report::RemoteJob;
@@ -22,7 +23,7 @@ const BLOCK_BYTES: usize = 256 << 10;
 /// `muster import`, `update`, `create`, `delete` and `restore`
 #[derive(Args, Clone, Debug)]
 pub(crate) struct SubmitArgs {
-    /// The file: CSV or TSV, plain or compressed with gzip or zstd; - is stdin
+    /// The file: CSV, TSV, NDJSON, a JSON array or XLSX, plain or compressed with gzip or zstd; - is stdin
     file: PathBuf,
     /// Only plan it: write nothing, and show what would change
     #[arg(long)]
@@ -58,12 +59,17 @@ pub(crate) struct Sending {
 pub(crate) async fn submit(kind: &str, args: &SubmitArgs) -> Result<()> {
     let client = args.remote.client()?;
     let mut progress = Progress::new();
-    let sending = open(&args.file, progress.bar()).await?;
     let mut query = vec![("kind".to_owned(), kind.to_owned())];
     query.extend(args.dry_run.then(|| ("dry_run".to_owned(), "true".to_owned())));
     query.extend(args.name.iter().map(|name| ("name".to_owned(), name.clone())));
     query.extend(args.option.iter().cloned());
-    let answer = send(&client, &query, sending, &progress).await?;
+    // What comes from a pipe cannot be sent a second time.
+    let is_file = tokio::fs::metadata(&args.file).await.is_ok_and(|metadata| metadata.is_file());
+    let answer = once(&progress, is_file, async |key| {
+        let sending = open(&args.file, progress.bar()).await?;
+        send(&client, &query, Some(key), sending, &progress).await
+    });
+    let answer = answer.await?;
     let job = RemoteJob::read(&answer)?;
     if let Some(earlier) = job.same_file_as.as_ref().filter(|_| !job.dry_run) {
         warn_of(&client, earlier).await;
@@ -83,10 +89,11 @@ async fn warn_of(client: &Client, earlier: &str) {
     }
 }
 
-/// Sends a file and gives the job that the server made of it.
+/// Sends a file and gives the job that the server made of it; with a key it makes one, however often the file is sent.
 pub(crate) async fn send(
     client: &Client,
     query: &[(String, String)],
+    key: Option<&str>,
     sending: Sending,
     progress: &Progress,
 ) -> Result<Value> {
@@ -100,6 +107,7 @@ pub(crate) async fn send(
         None => part,
     };
     let request = client.request(Method::POST, "/v1/jobs").query(query);
+    let request = key.into_iter().fold(request, |request, key| request.header("Idempotency-Key", key));
     let sent = client.json(request.multipart(Form::new().part("file", part))).await;
     if sent.is_err() {
         progress.clear();

@@ -58,6 +58,9 @@ impl IntoResponse for Failure {
             }
             _ => {}
         }
+        if self.error.code == Code::IdempotencyKeyRunning {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        }
         response.extensions_mut().insert(self);
         response
     }

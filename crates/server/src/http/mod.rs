@@ -5,7 +5,7 @@
 //! serve, so that neither can have what the other lacks.
 //!
 //! ```text
-//! request ─▶ edge (request id, log, form of errors) ─▶ catch panics ─▶ handler ─▶ engine
+//! request ─▶ edge (request id, log, form of errors) ─▶ catch panics ─▶ idempotency ─▶ handler ─▶ engine
 //! ```
 //!
 //! Handlers fail with a `Failure`, which knows no wire format; the edge gives it that of the face whose address was
@@ -15,6 +15,7 @@ mod auth;
 mod edge;
 mod extract;
 mod failure;
+mod idempotency;
 mod linger;
 mod native;
 mod operations;
@@ -28,6 +29,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use failure::Failure;
+use idempotency::Operations;
 use muster_core::Code;
 use muster_engine::{Engine, JobView};
 use std::sync::Arc;
@@ -56,13 +58,16 @@ struct App {
     config: HttpConfig,
     /// The OpenAPI document as JSON.
     document: Arc<str>,
+    /// What takes an idempotency key.
+    operations: Arc<Operations>,
 }
 
 /// Everything that is served.
 pub fn router(engine: Engine, config: HttpConfig) -> Router {
     let (documented, document) = routes().split_for_parts();
-    let app =
-        App { engine, config, document: document.to_json().expect("the document is made of plain values").into() };
+    let operations = Arc::new(Operations::new(&document));
+    let document = document.to_json().expect("the document is made of plain values").into();
+    let app = App { engine, config, document, operations };
     let routes = documented.merge(operations::routes()).nest(returning_ai::ALIAS, returning_ai::routes().into());
     served(routes, app)
 }
@@ -77,6 +82,7 @@ fn served(routes: Router<App>, app: App) -> Router {
         })
         // Uploads are limited by the engine while they stream, JSON bodies where they are read.
         .layer(DefaultBodyLimit::disable())
+        .layer(from_fn_with_state(app.clone(), idempotency::honour))
         .layer(CatchPanicLayer::custom(failure::from_panic))
         .layer(from_fn_with_state(app.clone(), edge::edge))
         .with_state(app)
@@ -94,7 +100,10 @@ pub fn openapi() -> OpenApi {
 
 /// The routes that the document names.
 fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(document()).merge(native::routes()).nest(returning_ai::PREFIX, returning_ai::routes())
+    let routes = OpenApiRouter::with_openapi(document());
+    let mut routes = routes.merge(native::routes()).nest(returning_ai::PREFIX, returning_ai::routes());
+    idempotency::declare(routes.get_openapi_mut());
+    routes
 }
 
 /// The document before there are routes in it.
@@ -123,8 +132,9 @@ fn document() -> OpenApi {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::routing::get;
-    use muster_engine::{Clock, Faults, Limits, Staging, testing};
+    use axum::routing::any;
+    use muster_core::scope::Scope;
+    use muster_engine::{Clock, Faults, Limits, NewKey, Staging, testing};
     use serde_json::Value;
 
     #[tokio::test(flavor = "multi_thread")]
@@ -133,13 +143,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let staging = Staging::open(folder.path()).unwrap();
         let store = testing::open(None, folder.path());
+        store.migrate().await.unwrap();
+        let engine = Engine::new(store, staging, Clock::system(), Faults::none(), Limits::default());
+        let community = engine.create_community("Ours").await.unwrap();
+        let new = NewKey { name: "test".into(), scopes: Scope::ALL.to_vec(), expires_at: None };
+        let key = engine.create_key(&community, &new).await.unwrap().secret;
         let app = App {
-            engine: Engine::new(store, staging, Clock::system(), Faults::none(), Limits::default()),
+            engine,
             config: HttpConfig::default(),
             document: "".into(),
+            operations: Arc::new(Operations::new(&openapi())),
         };
-        let panics = get(async || -> () { panic!("a secret") });
-        let routes = Router::new().route("/v1/x", panics.clone()).route("/apis/v1/x", panics);
+        let panics = any(async || -> () { panic!("a secret") });
+        let routes =
+            Router::new().route("/v1/x", panics.clone()).route("/v1/keys", panics.clone()).route("/apis/v1/x", panics);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let server = tokio::spawn(async { axum::serve(listener, served(routes, app)).await });
@@ -155,6 +172,12 @@ mod tests {
         assert!(!problem.to_string().contains("secret"), "{problem}");
         let (status, error) = ask("/apis/v1/x").await;
         assert_eq!((status, error["status"].as_str()), (500, Some("error")), "{error}");
+        // With an idempotency key the handler runs on a task of its own.
+        let keyed = client.post(format!("http://{address}/v1/keys")).bearer_auth(key).header("Idempotency-Key", "k");
+        let response = keyed.send().await.unwrap();
+        assert_eq!((response.status().as_u16(), response.headers().contains_key("x-request-id")), (500, true));
+        let problem: Value = response.json().await.unwrap();
+        assert_eq!(problem["code"], "internal", "{problem}");
         server.abort();
     }
 }

@@ -9,8 +9,9 @@ use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use futures_util::StreamExt;
 use muster_core::error::{Fault, excerpt};
+use muster_core::intake::sniff::Format;
 use muster_core::{Code, Error};
-use muster_engine::{Caller, Engine, EngineError, Job, NewJob, Upload};
+use muster_engine::{Caller, Engine, EngineError, Fingerprint, Job, NewJob, Upload};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -63,7 +64,8 @@ impl Description {
     /// Receives the body as the file.
     async fn receive_body(mut self, engine: &Engine, caller: &Caller, request: Request) -> Result<Job, Failure> {
         check_content_encoding(request.headers())?;
-        self.new.charset = charset(header(request.headers(), CONTENT_TYPE));
+        let content_type = header(request.headers(), CONTENT_TYPE);
+        (self.new.charset, self.new.format) = (charset(content_type), Format::from_media_type(content_type));
         let announced = header(request.headers(), CONTENT_LENGTH).parse().unwrap_or(0);
         let mut upload = engine.submit(caller, self.new).await?;
         upload.check_room(announced)?;
@@ -101,6 +103,7 @@ impl Description {
     async fn receive_part(&mut self, engine: &Engine, caller: &Caller, mut part: Part<'_>) -> Result<Upload, Failure> {
         self.new.file_name = part.field.file_name().filter(|name| !name.is_empty()).map(str::to_owned);
         self.new.charset = part.field.content_type().and_then(charset);
+        self.new.format = part.field.content_type().and_then(Format::from_media_type);
         let kind_may_follow = self.door.kind_option.is_some_and(|name| !self.given.contains(name));
         let mut upload = match kind_may_follow {
             true => engine.receive(caller, self.new.clone()).await?,
@@ -151,9 +154,20 @@ pub fn invalid_option(name: &str, message: String) -> Error {
     Error { errors: vec![fault], ..Error::new(Code::InvalidOption, message) }
 }
 
+/// Reads a form to its end for nothing but its fingerprint.
+pub async fn drain_form(request: Request) -> Result<(), Failure> {
+    let mut form = Form::new(request).await?;
+    while let Some(mut part) = form.next().await? {
+        while part.chunk().await?.is_some() {}
+    }
+    Ok(())
+}
+
 /// The parts of a form, one after the other.
 struct Form {
     parts: Multipart,
+    /// Takes what is read, where somebody wants to know the request again.
+    fingerprint: Option<Fingerprint>,
     /// Bytes that came and that no part has given out. The parser keeps them until it understands them.
     kept: Arc<AtomicUsize>,
 }
@@ -162,12 +176,14 @@ struct Form {
 struct Part<'a> {
     field: Field<'a>,
     kept: Arc<AtomicUsize>,
+    fingerprint: Option<Fingerprint>,
 }
 
 impl Form {
     async fn new(request: Request) -> Result<Self, Failure> {
         let kept = Arc::new(AtomicUsize::new(0));
         let counter = kept.clone();
+        let fingerprint = request.extensions().get::<Fingerprint>().cloned();
         let counted = request.map(|body| {
             Body::from_stream(body.into_data_stream().map(move |bytes| {
                 let bytes = bytes.map_err(|_| "the body ended before it was complete")?;
@@ -179,14 +195,17 @@ impl Form {
         });
         let parts = Multipart::from_request(counted, &()).await;
         let parts = parts.map_err(|rejection| malformed(&rejection.body_text()))?;
-        Ok(Self { parts, kept })
+        Ok(Self { parts, fingerprint, kept })
     }
 
     async fn next(&mut self) -> Result<Option<Part<'_>>, Failure> {
         let field = self.parts.next_field().await.map_err(unreadable)?;
         self.kept.store(0, Ordering::Relaxed);
-        let kept = self.kept.clone();
-        Ok(field.map(|field| Part { field, kept }))
+        let (kept, fingerprint) = (self.kept.clone(), self.fingerprint.clone());
+        if let (Some(fingerprint), Some(field)) = (&fingerprint, &field) {
+            fingerprint.begin_part(field.name().unwrap_or_default());
+        }
+        Ok(field.map(|field| Part { field, kept, fingerprint }))
     }
 }
 
@@ -194,6 +213,9 @@ impl Part<'_> {
     async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
         let chunk = self.field.chunk().await.map_err(unreadable)?;
         self.kept.store(0, Ordering::Relaxed);
+        if let (Some(fingerprint), Some(chunk)) = (&self.fingerprint, &chunk) {
+            fingerprint.update(chunk);
+        }
         Ok(chunk)
     }
 }

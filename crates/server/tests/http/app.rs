@@ -33,6 +33,8 @@ pub struct App {
     pub address: SocketAddr,
     pub community: Community,
     pub key: String,
+    /// Points at which a test makes it fail or wait.
+    pub faults: Faults,
     client: Client,
     server: JoinHandle<()>,
     worker: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
@@ -61,7 +63,8 @@ impl App {
         let store = testing::open(url, folder.path());
         store.migrate().await.expect("the schema can be made");
         let staging = Staging::open(&folder.path().join("staging")).expect("the folder can be written to");
-        let engine = Engine::new(store, staging, Clock::system(), Faults::none(), options.limits);
+        let faults = Faults::none();
+        let engine = Engine::new(store, staging, Clock::system(), faults.clone(), options.limits);
         let community = engine.create_community("Ours").await.expect("a community can be made");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
         let address = listener.local_addr().expect("it has an address");
@@ -81,6 +84,7 @@ impl App {
             address,
             community,
             key: String::new(),
+            faults,
             client: Client::builder().no_proxy().build().expect("a client can be made"),
             server,
             worker,

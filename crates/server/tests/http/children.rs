@@ -17,11 +17,11 @@ async fn with_people(app: &App) {
 
 /// Makes a job of a job and gives it as it was accepted.
 async fn child(app: &App, of: &Value, verb: &str) -> Value {
-    let response = app.post(&format!("/v1/jobs/{}/{verb}", id_of(of))).send().await.unwrap();
+    let response = app.post(&format!("/v1/jobs/{}/{verb}", id_of(of))).send().await.expect("the server answers");
     let (status, location) = (response.status(), response.headers().get("location").cloned());
-    let job: Value = response.json().await.unwrap();
+    let job: Value = response.json().await.expect("the answer is JSON");
     assert_eq!(status, 202, "{job}");
-    assert_eq!(location.unwrap().to_str().unwrap(), format!("/v1/jobs/{}", id_of(&job)));
+    assert_eq!(location.expect("it has an address"), format!("/v1/jobs/{}", id_of(&job)).as_str());
     job
 }
 

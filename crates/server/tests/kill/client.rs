@@ -67,10 +67,11 @@ impl Client {
         assert_eq!(answer.expect("the server lives").0, 201);
     }
 
-    /// Submits a file and gives the id of the job.
+    /// Submits a file, with its name as the idempotency key, and gives the id of the job.
     pub async fn submit(&self, name: &str, csv: &str) -> Result<String, Dropped> {
         let request = self.request(Method::POST, &format!("/v1/jobs?kind=import&name={name}"));
         let request = request.header("content-type", "text/csv").body(csv.to_owned());
+        let request = request.header("Idempotency-Key", name);
         let (status, text) = send(request).await?;
         assert_eq!(status, 202, "{text}");
         let job: Value = serde_json::from_str(&text).expect("it is JSON");

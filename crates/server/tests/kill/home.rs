@@ -108,6 +108,14 @@ impl Home {
         found.into_iter().map(name).collect()
     }
 
+    /// Lets the reservations of idempotency keys lapse. On SQLite the next server knows that nobody else is alive.
+    pub async fn lapse(&self) {
+        if self.url.is_some() {
+            let store = testing::open(self.url.as_deref(), self.path());
+            testing::execute(&store, "UPDATE idempotency_keys SET expires_at = 1 WHERE status = 0").await;
+        }
+    }
+
     /// The names of the workers that have not left, by their lock files.
     pub fn owners(&self) -> Vec<String> {
         let mut found = Vec::new();
@@ -172,6 +180,13 @@ impl Process {
         assert!(status.success(), "{status}");
     }
 
+    /// Waits until it ends by itself, which must be well.
+    pub async fn ended(mut self) {
+        let status = tokio::time::timeout(TOO_LONG, self.child.wait()).await;
+        let status = status.expect("it ends in time").expect("it can be waited for");
+        assert!(status.success(), "{status}");
+    }
+
     pub async fn signal(&self, name: &str) {
         let id = self.child.id().expect("it was not waited for").to_string();
         let sent = Command::new("kill").args(["-s", name, &id]).status().await;
@@ -187,6 +202,10 @@ pub struct Server {
 }
 
 impl Server {
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     pub fn client(&self, key: &str) -> Client {
         Client::new(&self.url, key)
     }

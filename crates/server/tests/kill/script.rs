@@ -1,5 +1,5 @@
 //! What a client does whatever happens to the server: it submits one file after the other, and when the connection breaks it
-//! looks for its job, and submits the file again only if there is none.
+//! submits the file again with the same idempotency key.
 
 use crate::client::Dropped;
 use crate::home::{Home, Server};
@@ -69,10 +69,10 @@ impl<'a> Dying<'a> {
         let found = self.client().jobs_named(name).await;
         assert!(found.len() <= 1, "{found:?}");
         self.accepted.push(!found.is_empty());
-        match found.into_iter().next() {
-            Some(job) => job,
-            None => self.client().submit(name, csv).await.map_err(|Dropped| "it died again").expect("it dies once"),
-        }
+        self.home.lapse().await;
+        let job = self.client().submit(name, csv).await.map_err(|Dropped| "it died again").expect("it dies once");
+        assert_eq!(self.client().jobs_named(name).await, [job.as_str()], "{found:?}");
+        job
     }
 
     fn client(&self) -> crate::client::Client {

@@ -1,5 +1,6 @@
 //! The server dies while somebody sends a file.
 
+use crate::client::Client;
 use crate::files::people;
 use crate::home::{Backend, Home, backends};
 use futures_util::{StreamExt, stream};
@@ -32,6 +33,27 @@ async fn a_server_that_is_killed_during_an_upload_leaves_no_job_and_no_file() {
             assert!(home.staged().is_empty(), "{:?}", home.staged());
         }
         server.process.stop().await;
+        home.run(&["verify"]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_sends_a_file_again_whose_answer_was_lost_and_makes_no_second_job() {
+    for backend in backends().await {
+        let home = Home::new(backend).await;
+        let dying = home.serve(&["--crash-at", "accept.committed:0"]).await;
+        let (key, url) = (home.make_key().await, dying.url().to_owned());
+        let address = url.strip_prefix("http://").expect("it is an address");
+        std::fs::write(home.path().join("people.csv"), people(10)).expect("the folder can be written to");
+        let importing =
+            home.start(&["import", "people.csv", "--url", &url, "--key", &key, "--option", "unknown_columns=ignore"]);
+        dying.process.assert_killed().await;
+        let server = home.start(&["serve", "--listen", address]);
+        importing.ended().await;
+        let client = Client::new(&url, &key);
+        assert_eq!(client.all("/v1/jobs").await.len(), 1);
+        assert_eq!(client.all("/v1/users").await.len(), 10);
+        server.stop().await;
         home.run(&["verify"]).await;
     }
 }

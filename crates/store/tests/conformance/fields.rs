@@ -1,7 +1,7 @@
 //! Fields.
 
 use crate::harness::{Bench, at, cases, insert_field};
-use muster_core::field::{FieldNumber, FieldType, Rules, SelectOption};
+use muster_core::field::{FieldNumber, FieldType, Index, Rules, SelectOption};
 use muster_core::id::FieldId;
 
 cases![
@@ -20,6 +20,7 @@ async fn fields_are_listed_with_everything_that_was_said_of_them(bench: Bench) {
         max: Some("9999999999999999999999999999".parse().expect("a number")),
         max_length: Some(7),
         required: true,
+        index: Index::Ready,
     };
     let mut tx = bench.begin().await;
     let id = FieldId::from_bytes([77; 12]);

@@ -6,12 +6,14 @@ mod communities;
 mod fields;
 mod harness;
 mod history;
+mod idempotency;
 mod jobs;
 mod keys;
 mod leases;
 mod migrate;
 mod parity;
 mod tenants;
+mod user_index;
 mod users;
 mod webhooks;
 
@@ -23,11 +25,13 @@ const CASES: &[&[&str]] = &[
     communities::CASES,
     fields::CASES,
     history::CASES,
+    idempotency::CASES,
     jobs::CASES,
     keys::CASES,
     leases::CASES,
     migrate::CASES,
     tenants::CASES,
+    user_index::CASES,
     users::CASES,
     webhooks::CASES,
 ];

@@ -12,7 +12,7 @@ use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::IntoResponse;
 use muster_core::error::excerpt;
-use muster_core::field::{Field, FieldType, NewField, Rules, SelectOption, key_from_name};
+use muster_core::field::{Field, FieldType, Index, NewField, Rules, SelectOption, key_from_name};
 use muster_core::id::FieldId;
 use muster_core::number::{parse_decimal, parse_integer};
 use muster_core::value::Value;
@@ -26,7 +26,7 @@ use utoipa_axum::routes;
 
 /// The operations of this family.
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list_fields, create_field)).routes(routes!(get_field))
+    OpenApiRouter::new().routes(routes!(list_fields, create_field)).routes(routes!(get_field, edit_field))
 }
 
 /// A field.
@@ -89,7 +89,7 @@ impl From<Field> for FieldBody {
             max_length: field.rules.max_length,
             required: field.rules.required,
             unique: field.rules.unique,
-            indexed: false,
+            indexed: field.rules.index == Index::Ready,
             built_in: field.built_in,
         }
     }
@@ -134,6 +134,9 @@ struct NewFieldBody {
     /// Whether no two users may have the same value, so that the value names a user (`match_by`).
     #[serde(default)]
     unique: bool,
+    /// Whether users are to be found by it quickly.
+    #[serde(default)]
+    indexed: bool,
 }
 
 /// An option: its name, or key and name.
@@ -176,6 +179,8 @@ impl NewFieldBody {
                 max_length: self.max_length,
                 required: self.required,
                 unique: self.unique,
+                // Nobody has a value yet, so an index is complete from the start.
+                index: if self.indexed { Index::Ready } else { Index::None },
             },
             key: self.key,
             name: self.name,
@@ -252,4 +257,34 @@ async fn get_field(
     _: NoParams,
 ) -> Result<Json<FieldBody>, Failure> {
     Ok(Json(app.engine.get_field(&caller, id).await?.into()))
+}
+
+/// What changes about a field. What is absent stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = EditField)]
+#[serde(deny_unknown_fields)]
+struct EditFieldBody {
+    /// Whether users are to be found by it quickly.
+    indexed: Option<bool>,
+}
+
+/// Change a field
+///
+/// Answers when that is done: an index over the values of very many users takes a while to be made, during which everything
+/// else goes on, and it is made even if nobody waits for the answer.
+#[utoipa::path(
+    patch, path = "/v1/fields/{id}", tag = "Fields",
+    params(("id" = String, Path, description = "The field.")),
+    request_body(content = EditFieldBody, example = json!({"indexed": true})),
+    responses((status = 200, description = "The field as it is now.", body = FieldBody), Problems),
+    security(("key" = ["fields:write"])),
+)]
+async fn edit_field(
+    State(app): State<App>,
+    Auth(caller): Auth,
+    Id(id): Id<FieldId>,
+    _: NoParams,
+    Json(edit): Json<EditFieldBody>,
+) -> Result<Json<FieldBody>, Failure> {
+    Ok(Json(app.engine.edit_field(&caller, id, edit.indexed).await?.into()))
 }

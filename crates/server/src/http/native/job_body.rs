@@ -66,20 +66,23 @@ pub struct SourceBody {
     size_bytes: u64,
     /// Its SHA-256, in hex.
     sha256: Option<String>,
-    /// What kind of file it is.
+    /// What kind of file it is: `csv`, `ndjson`, `json` or `xlsx`.
     #[schema(value_type = Option<String>, example = "csv")]
     format: Option<Format>,
     /// Its encoding.
     #[schema(value_type = Option<String>, example = "utf-8")]
     encoding: Option<Encoding>,
-    /// The character between cells.
+    /// The character between cells; only CSV has one.
     #[schema(value_type = Option<String>, example = ",")]
     delimiter: Option<char>,
     /// `gzip` or `zstd`, if it is compressed.
     #[schema(value_type = Option<String>)]
     compression: Option<Compression>,
-    /// The columns as the file writes them.
+    /// The columns as the file writes them; JSON has none.
     header: Vec<String>,
+    /// The sheet of a workbook that is read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sheet: Option<String>,
 }
 
 /// How many rows ended how.
@@ -159,8 +162,9 @@ impl From<Input> for SourceBody {
             sha256: Some(input.sha256).filter(|hash| !hash.is_empty()),
             format: input.file.as_ref().map(|file| file.format),
             encoding: input.file.as_ref().map(|file| file.encoding),
-            delimiter: input.file.as_ref().map(|file| file.delimiter),
+            delimiter: input.file.as_ref().and_then(|file| file.delimiter),
             compression: input.file.as_ref().and_then(|file| file.compression),
+            sheet: input.file.as_ref().and_then(|file| file.sheet.clone()),
             header: input.file.map(|file| file.header).unwrap_or_default(),
         }
     }

@@ -12,7 +12,7 @@ use utoipa::openapi::{RefOr, Required, Schema};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 /// Every option but `kind`, and what the document says about it.
-const OPTIONS: [(&str, &str); 15] = [
+const OPTIONS: [(&str, &str); 16] = [
     ("name", "The name of the job in the log; the name of the file if there is none."),
     ("dry_run", "`true` plans every row and writes nothing; the job ends `planned`, and can then be applied."),
     ("on_error", "`continue` (default), or `abort`: the job stops at the first row that fails."),
@@ -34,6 +34,7 @@ const OPTIONS: [(&str, &str); 15] = [
     ("overdraft", "What a currency does that would fall below its minimum: `reject` (default), `clamp`, `allow`."),
     ("delimiter", "`,` `;` `|` or `tab`; detected if it is not given."),
     ("encoding", "`utf-8`, `utf-16le`, `utf-16be` or `windows-1252`; detected if it is not given."),
+    ("sheet", "The sheet of a workbook: its name, or its number from 1; the first that is not hidden by default."),
     ("queue", "Jobs of one queue run strictly in order of submission."),
 ];
 

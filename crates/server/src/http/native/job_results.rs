@@ -13,6 +13,8 @@ use axum::response::IntoResponse;
 use futures_util::{TryStreamExt, stream};
 use muster_core::id::JobId;
 use muster_core::intake::compression::Compression;
+use muster_core::intake::encoding::Encoding;
+use muster_core::intake::sniff::Format as FileFormat;
 use muster_engine::{EngineError, ErrorGroup, Job, ResultFormat, StatusFilter, chain};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::Receiver;
@@ -193,14 +195,20 @@ async fn get_file(
 fn content_type(job: &Job) -> String {
     let Some(file) = &job.source.file else { return "application/octet-stream".to_owned() };
     match file.compression {
-        None => format!("text/csv; charset={}", file.encoding),
+        None => match (file.format, file.encoding) {
+            (FileFormat::Xlsx, _) | (FileFormat::Json | FileFormat::Ndjson, Encoding::Utf8) => {
+                file.format.media_type().to_owned()
+            }
+            (format, encoding) => format!("{}; charset={encoding}", format.media_type()),
+        },
         Some(Compression::Gzip) => "application/gzip".to_owned(),
         Some(Compression::Zstd) => "application/zstd".to_owned(),
     }
 }
 
 fn file_name(job: &Job) -> String {
-    let made = || format!("{}.csv", job.id);
+    let format = job.source.file.as_ref().map_or(FileFormat::Csv, |file| file.format);
+    let made = || format!("{}.{format}", job.id);
     job.source.file_name.clone().unwrap_or_else(made)
 }
 

@@ -35,14 +35,18 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// Submit a job
 ///
-/// The file is the body itself, with its content type, or the part `file` of a form; CSV or TSV, plain or compressed with gzip
-/// or zstd. Options are query parameters or parts of the form, before or after the file. The answer comes when the file is
+/// The file is the body itself, with its content type, or the part `file` of a form: CSV or TSV, NDJSON, a JSON array or XLSX,
+/// plain or compressed with gzip or zstd. JSON records are `{"id","email","identities","values"}`, where null clears a value and
+/// `{"op","value"}` operates on it. Options are query parameters or parts of the form, before or after the file. The answer comes when the file is
 /// stored and the job will run, whatever happens to the server.
 #[utoipa::path(
     post, path = "/v1/jobs", tag = "Jobs",
     params(JobOptionParams),
     request_body(content(
         (String = "text/csv", example = "Email,First Name\nada@example.com,Ada\n"),
+        (String = "application/x-ndjson",
+            example = "{\"email\":\"ada@example.com\",\"values\":{\"first_name\":\"Ada\"}}\n"),
+        (String = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
         (JobForm = "multipart/form-data"),
     )),
     responses(

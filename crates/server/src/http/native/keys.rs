@@ -4,6 +4,7 @@ use crate::http::App;
 use crate::http::auth::Auth;
 use crate::http::extract::{Id, Json, NoParams};
 use crate::http::failure::Failure;
+use crate::http::idempotency::KeptInstead;
 use crate::http::page::Page;
 use crate::http::problem::Problems;
 use crate::http::words;
@@ -66,8 +67,11 @@ fn scopes() -> utoipa::openapi::schema::Array {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = MadeKey)]
 struct MadeKeyBody {
-    /// The key: 64 characters. Nothing shows it again.
-    key: String,
+    /// The key: 64 characters. Nothing shows it again: in an answer that is replayed it is null.
+    key: Option<String>,
+    /// Why there is no key, where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notice: Option<&'static str>,
     /// What is known about it.
     #[serde(flatten)]
     about: KeyBody,
@@ -115,8 +119,10 @@ async fn create_key(
 ) -> Result<impl IntoResponse, Failure> {
     let new = NewKey { name: new.name, scopes: new.scopes, expires_at: new.expires_at };
     let made = app.engine.grant_key(&caller, &new).await?;
-    let body = MadeKeyBody { key: made.secret, about: made.key.into() };
-    Ok((StatusCode::CREATED, [(CACHE_CONTROL, "no-store")], Json(body)))
+    let notice = "The key was shown once, in the first answer to this request.";
+    let kept = KeptInstead::json(&MadeKeyBody { key: None, notice: Some(notice), about: made.key.clone().into() });
+    let body = MadeKeyBody { key: Some(made.secret), notice: None, about: made.key.into() };
+    Ok((StatusCode::CREATED, [(CACHE_CONTROL, "no-store")], kept, Json(body)))
 }
 
 /// Revoke an API key

@@ -10,6 +10,7 @@ mod job_options;
 mod job_results;
 mod jobs;
 mod keys;
+mod user_query;
 mod users;
 mod webhooks;
 
@@ -31,6 +32,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .merge(job_results::routes())
         .merge(job_events::routes())
         .merge(users::routes())
+        .merge(user_query::routes())
         .merge(fields::routes())
         .merge(history::routes())
         .merge(keys::routes())

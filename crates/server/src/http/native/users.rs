@@ -35,7 +35,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 /// A user.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = User)]
-struct UserBody {
+pub(super) struct UserBody {
     /// The id.
     id: i64,
     /// The email.
@@ -56,7 +56,8 @@ struct UserBody {
 }
 
 impl UserBody {
-    fn new(user: &User, fields: &FieldSet) -> Self {
+    /// The user with its values by the keys of the fields.
+    pub(super) fn new(user: &User, fields: &FieldSet) -> Self {
         let key = |number| fields.key_of(number).unwrap_or_default().to_owned();
         let values = user.values.iter().map(|(number, value)| (key(number), value.to_wire()));
         Self {

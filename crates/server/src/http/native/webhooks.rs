@@ -5,9 +5,11 @@ use crate::http::App;
 use crate::http::auth::Auth;
 use crate::http::extract::{Id, Json, NoParams};
 use crate::http::failure::Failure;
+use crate::http::idempotency::KeptInstead;
 use crate::http::page::Page;
 use crate::http::problem::Problems;
 use crate::http::words;
+use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, LOCATION};
@@ -95,8 +97,12 @@ fn events() -> utoipa::openapi::schema::Array {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = MadeWebhook)]
 struct MadeWebhookBody {
-    /// What signs its deliveries: `whsec_` and base64. Nothing shows it again.
-    secret: String,
+    /// What signs its deliveries: `whsec_` and base64. Nothing shows it again: null where the first answer to this request
+    /// is given again.
+    secret: Option<String>,
+    /// Why there is no secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notice: Option<&'static str>,
     /// The webhook.
     #[serde(flatten)]
     about: WebhookBody,
@@ -104,8 +110,14 @@ struct MadeWebhookBody {
 
 impl From<MadeWebhook> for MadeWebhookBody {
     fn from(made: MadeWebhook) -> Self {
-        Self { secret: made.secret.expose().to_owned(), about: made.webhook.into() }
+        Self { secret: Some(made.secret.expose().to_owned()), notice: None, about: made.webhook.into() }
     }
+}
+
+/// The answer without the secret, for whoever sends the request again.
+fn kept(made: &MadeWebhook) -> Extension<KeptInstead> {
+    let notice = Some("The secret was shown once, in the first answer to this request.");
+    KeptInstead::json(&MadeWebhookBody { secret: None, notice, about: made.webhook.clone().into() })
 }
 
 /// A webhook to be made.
@@ -181,7 +193,7 @@ async fn create_webhook(
     let new = WebhookRequest { url: new.url, events: new.events, enabled: new.enabled };
     let made = app.engine.create_webhook(&caller, &new).await?;
     let headers = [(LOCATION, format!("/v1/webhooks/{}", made.webhook.id)), (CACHE_CONTROL, "no-store".to_owned())];
-    Ok((StatusCode::CREATED, headers, Json(MadeWebhookBody::from(made))))
+    Ok((StatusCode::CREATED, headers, kept(&made), Json(MadeWebhookBody::from(made))))
 }
 
 /// Get a webhook
@@ -256,5 +268,5 @@ async fn rotate_secret(
     _: NoParams,
 ) -> Result<impl IntoResponse, Failure> {
     let made = app.engine.rotate_webhook_secret(&caller, id).await?;
-    Ok(([(CACHE_CONTROL, "no-store")], Json(MadeWebhookBody::from(made))))
+    Ok(([(CACHE_CONTROL, "no-store")], kept(&made), Json(MadeWebhookBody::from(made))))
 }

@@ -1,0 +1,135 @@
+//! The rows of results: the original columns or members, then ours.
+
+use crate::error::{EngineError, Result};
+use crate::job::Job;
+use crate::results::ResultFormat;
+use muster_core::field::FieldSet;
+use muster_core::intake::header::RESULT_COLUMNS;
+use muster_core::intake::json::{table::Table, with_members};
+use muster_core::intake::records::Record;
+use muster_core::outcome::Outcome;
+use muster_core::user::{changes_from_stored, wire_or_null};
+use serde_json::{Map, Value as Json, json};
+use std::io::Write;
+
+/// The columns that results add to the original ones.
+const OURS: [&str; 7] = ["_line", "_record", "_status", "_code", "_column", "_message", "_user_id"];
+/// The column that the results of a dry run add to those.
+const CHANGES: &str = "_changes";
+
+/// What a dry run would change: field → {old, new}.
+fn changes_to_wire(stored: &str, fields: &FieldSet) -> Result<Json> {
+    let changes = changes_from_stored(stored, fields).map_err(|error| EngineError::Damaged(error.to_string()))?;
+    let mut object = Map::new();
+    for change in &changes {
+        let both = json!({ "old": wire_or_null(change.old.as_ref()), "new": wire_or_null(change.new.as_ref()) });
+        object.insert(fields.key_of(change.field).unwrap_or_default().to_owned(), both);
+    }
+    Ok(Json::Object(object))
+}
+
+/// Writes result rows in one of the formats.
+pub(crate) struct RowWriter<'a, W: Write> {
+    fields: &'a FieldSet,
+    /// Whether the job has lines and changes to show.
+    has_lines: bool,
+    dry_run: bool,
+    /// The indexes of the original columns that are shown: all but those of earlier results.
+    shown: Vec<usize>,
+    header: &'a [String],
+    /// The columns of JSON records.
+    table: Option<Table>,
+    out: Out<W>,
+}
+
+enum Out<W: Write> {
+    Csv(Box<csv::Writer<W>>),
+    Ndjson(W),
+}
+
+impl<'a, W: Write> RowWriter<'a, W> {
+    pub(crate) fn new(
+        format: ResultFormat,
+        job: &Job,
+        fields: &'a FieldSet,
+        header: &'a [String],
+        table: Option<Table>,
+        out: W,
+    ) -> Result<Self> {
+        let shown: Vec<usize> = (0..header.len()).filter(|i| !RESULT_COLUMNS.contains(&header[*i].trim())).collect();
+        let out = match format {
+            ResultFormat::Ndjson => Out::Ndjson(out),
+            ResultFormat::Csv => {
+                let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(out);
+                let names = shown.iter().map(|i| header[*i].as_str()).chain(OURS);
+                let names = names.chain(job.dry_run.then_some(CHANGES));
+                writer.write_record(names).map_err(csv_error)?;
+                Out::Csv(Box::new(writer))
+            }
+        };
+        Ok(Self { fields, has_lines: job.source.file.is_some(), dry_run: job.dry_run, shown, header, table, out })
+    }
+
+    pub(crate) fn write(&mut self, record: &Record, outcome: Option<&Outcome>) -> Result<()> {
+        let reason = outcome.and_then(|outcome| outcome.reason.as_ref());
+        let changes = outcome.and_then(|outcome| outcome.changes.as_deref());
+        let changes = changes.map(|stored| changes_to_wire(stored, self.fields)).transpose()?;
+        let ours = [
+            if self.has_lines { record.line().to_string() } else { String::new() },
+            record.number().to_string(),
+            outcome.map_or("unprocessed", |outcome| outcome.status.as_str()).to_owned(),
+            reason.map_or(String::new(), |reason| reason.error.code.to_string()),
+            reason.and_then(|reason| reason.error.column.clone()).unwrap_or_default(),
+            reason.map_or(String::new(), |reason| reason.error.sentence(reason.line)),
+            outcome.and_then(|outcome| outcome.user).map_or(String::new(), |user| user.to_string()),
+        ];
+        match &mut self.out {
+            Out::Csv(writer) => {
+                let table = self.table.as_ref().zip(record.json()).map(|(table, text)| table.cells(text));
+                let cell = |i: &usize| table.as_ref().map_or_else(|| record.text(*i), |cells| &cells[*i]);
+                let cells = self.shown.iter().map(cell);
+                let changes = self.dry_run.then(|| changes.map_or(String::new(), |changes| changes.to_string()));
+                let cells = cells.chain(ours.iter().map(String::as_str)).chain(changes.as_deref());
+                writer.write_record(cells).map_err(csv_error)
+            }
+            Out::Ndjson(out) => {
+                let mut object = Map::new();
+                for i in &self.shown {
+                    object.insert(self.header[*i].clone(), record.text(*i).into());
+                }
+                for (name, text) in OURS.iter().zip(ours) {
+                    let numeric = matches!(*name, "_line" | "_record" | "_user_id");
+                    let value = match text.as_str() {
+                        "" => Json::Null,
+                        text if numeric => text.parse::<u64>().map_or(Json::Null, Json::from),
+                        _ => Json::String(text),
+                    };
+                    object.insert((*name).to_owned(), value);
+                }
+                if self.dry_run {
+                    object.insert(CHANGES.to_owned(), changes.unwrap_or(Json::Null));
+                }
+                let mut line = match record.json() {
+                    Some(text) => with_members(text, &object),
+                    None => Json::Object(object).to_string(),
+                };
+                line.push('\n');
+                Ok(out.write_all(line.as_bytes())?)
+            }
+        }
+    }
+
+    pub(crate) fn finish(self) -> Result<()> {
+        match self.out {
+            Out::Csv(mut writer) => Ok(writer.flush()?),
+            Out::Ndjson(mut out) => Ok(out.flush()?),
+        }
+    }
+}
+
+fn csv_error(error: csv::Error) -> EngineError {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => EngineError::Staging(error),
+        other => EngineError::Damaged(format!("{other:?}")),
+    }
+}

@@ -1,0 +1,326 @@
+//! `Idempotency-Key`: a request that is sent again has its effect once and gets the first answer again.
+//!
+//! Handlers know nothing of it. Every operation that changes something has the header, because [`declare`] gives it to all
+//! of them in the OpenAPI document, and [`honour`] goes by that document. It takes the key before the handler runs, gives
+//! the handler a caller with a reservation, and keeps what the handler answered together with what the engine changed
+//! (see `muster_engine::Reservation`). The request is hashed while the handler reads it: a body here, a form where its
+//! parts are taken out of it.
+
+use super::App;
+use super::auth::Auth;
+use super::extract::{cut_off, query};
+use super::failure::Failure;
+use super::upload::{drain_form, is_form};
+use super::{returning_ai, words};
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::http::header::CONTENT_LENGTH;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
+use muster_core::Code;
+use muster_core::scope::Scope;
+use muster_engine::{Caller, Engine, EngineError, Fingerprint, Reservation, Reserved, StoredAnswer, chain};
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::HashMap;
+use tracing::Instrument;
+use utoipa::openapi::path::{Operation as Described, ParameterBuilder, ParameterIn};
+use utoipa::openapi::{OpenApi, Required};
+
+const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// Operations that change nothing although their method says they may. Each with the reason why it has that method.
+const READS: &[(&str, &str, &str)] = &[("POST", "/v1/users/query", "a filter can be longer than an address may be")];
+
+/// What is kept of an answer that holds a secret: the body without it.
+#[derive(Clone, Debug)]
+pub struct KeptInstead(Bytes);
+
+impl KeptInstead {
+    /// A body that is kept in place of the one that is sent, as a part of the response.
+    pub fn json(body: &impl Serialize) -> axum::Extension<Self> {
+        let body = serde_json::to_vec(body).expect("a body is made of plain values");
+        axum::Extension(Self(body.into()))
+    }
+}
+
+/// Gives every operation that changes something the header.
+pub fn declare(document: &mut OpenApi) {
+    for (path, item) in &mut document.paths.paths {
+        let changing = [
+            ("POST", &mut item.post),
+            ("PUT", &mut item.put),
+            ("PATCH", &mut item.patch),
+            ("DELETE", &mut item.delete),
+        ];
+        for (method, operation) in changing {
+            let reads = READS.iter().any(|(of, at, _)| *of == method && at == path);
+            if let Some(operation) = operation.as_mut().filter(|_| !reads) {
+                declare_for(operation);
+            }
+        }
+    }
+}
+
+fn declare_for(operation: &mut Described) {
+    let parameter = ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "1 to 255 printable ASCII characters. The same request sent again with the same key within a day has no second \
+             effect: it gets the first answer again, with `Idempotency-Replayed: true`.",
+        ))
+        .schema(Some(words::text()))
+        .build();
+    operation.parameters.get_or_insert_default().push(parameter.into());
+}
+
+/// An operation that takes a key.
+#[derive(Debug)]
+struct Operation {
+    /// The scopes that it needs: all of one of these.
+    scopes: Vec<Vec<Scope>>,
+    has_body: bool,
+}
+
+/// The operations that take a key, by method and path.
+#[derive(Debug, Default)]
+pub struct Operations(HashMap<(Method, String), Operation>);
+
+impl Operations {
+    /// Those of a document, as [`declare`] left it.
+    pub fn new(document: &OpenApi) -> Self {
+        let document = serde_json::to_value(document).expect("the document is made of plain values");
+        let mut found = HashMap::new();
+        let members = |value: &Value| value.as_object().cloned().unwrap_or_default();
+        for (path, methods) in members(&document["paths"]) {
+            for (method, operation) in members(&methods) {
+                let declared = list(&operation["parameters"]).any(|one| one["name"] == "Idempotency-Key");
+                if let Some(method) = method.to_uppercase().parse().ok().filter(|_| declared) {
+                    found.insert((method, path.clone()), Operation::new(&operation));
+                }
+            }
+        }
+        Self(found)
+    }
+
+    fn of(&self, request: &Request) -> Option<&Operation> {
+        let path = request.extensions().get::<MatchedPath>()?.as_str();
+        let path = match path.strip_prefix(returning_ai::ALIAS) {
+            Some(rest) => format!("{}{rest}", returning_ai::PREFIX),
+            None => path.to_owned(),
+        };
+        self.0.get(&(request.method().clone(), path))
+    }
+}
+
+impl Operation {
+    fn new(described: &Value) -> Self {
+        let scope = |text: &Value| text.as_str().and_then(|text| text.parse().ok());
+        let scopes = |one: &Value| list(&one["key"]).filter_map(scope).collect();
+        Self {
+            scopes: list(&described["security"]).map(scopes).collect(),
+            has_body: described.get("requestBody").is_some(),
+        }
+    }
+
+    fn allows(&self, caller: &Caller) -> bool {
+        self.scopes.iter().any(|scopes| scopes.iter().all(|scope| caller.scopes.contains(scope)))
+    }
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+/// Goes around every handler.
+pub async fn honour(State(app): State<App>, request: Request, next: Next) -> Response {
+    if !request.headers().contains_key(KEY) || app.operations.of(&request).is_none() {
+        return next.run(request).await;
+    }
+    // On a task of its own, so that somebody who does not wait for the answer cannot cut the request off in its middle.
+    match tokio::spawn(once(app, request, next).in_current_span()).await {
+        Ok(answer) => answer.into_response(),
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(ended) => Failure::from(EngineError::from(ended)).into_response(),
+        },
+    }
+}
+
+async fn once(app: App, request: Request, next: Next) -> Result<Response, Failure> {
+    let (mut parts, body) = request.into_parts();
+    let Auth(caller) = Auth::from_request_parts(&mut parts, &app).await?;
+    let request = Request::from_parts(parts, body);
+    let Some(operation) = app.operations.of(&request).filter(|operation| operation.allows(&caller)) else {
+        // The handler says which scope it is that the key lacks.
+        return Ok(next.run(request).await);
+    };
+    let key = key(request.headers())?;
+    let options = query(request.uri()).unwrap_or_else(|_| vec![(String::new(), request.uri().to_string())]);
+    let fingerprint = Fingerprint::new(request.method().as_str(), request.uri().path(), options);
+    match app.engine.reserve(&caller, &key).await? {
+        Reserved::First(reservation) => {
+            let mut request = hashed(request, operation, &fingerprint);
+            let caller = Caller { reservation: Some(reservation.clone()), ..caller };
+            request.extensions_mut().insert(caller);
+            first(&app.engine, request, next, &reservation, &fingerprint).await
+        }
+        Reserved::Answered(known, answer) => {
+            let request = hashed(request, operation, &fingerprint);
+            if operation.has_body {
+                drain(request, app.engine.limits().upload_bytes.max(app.config.json_body_bytes as u64)).await?;
+            }
+            match fingerprint.digest() == known {
+                true => Ok(replayed(answer)),
+                false => Err(reused()),
+            }
+        }
+    }
+}
+
+/// The key of a request that has one.
+fn key(headers: &HeaderMap) -> Result<String, Failure> {
+    let mut given = headers.get_all(KEY).iter();
+    let key = given.next().and_then(|key| key.to_str().ok()).filter(|_| given.next().is_none());
+    let key = key.filter(|key| (1..=255).contains(&key.len()) && key.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
+    key.map(str::to_owned).ok_or_else(|| {
+        Failure::new(Code::InvalidRequest, "Send one Idempotency-Key of 1 to 255 printable ASCII characters.")
+    })
+}
+
+/// The request, with whatever is read of its body going into the fingerprint. A form is hashed where its parts are read.
+fn hashed(mut request: Request, operation: &Operation, fingerprint: &Fingerprint) -> Request {
+    if !operation.has_body {
+        return request;
+    }
+    if is_form(request.headers()) {
+        request.extensions_mut().insert(fingerprint.clone());
+        return request;
+    }
+    fingerprint.begin_part("");
+    let fingerprint = fingerprint.clone();
+    request.map(|body| {
+        Body::from_stream(body.into_data_stream().inspect(move |bytes| {
+            if let Ok(bytes) = bytes {
+                fingerprint.update(bytes);
+            }
+        }))
+    })
+}
+
+/// Runs the handler and keeps its answer, if it is one of success, together with the effect.
+async fn first(
+    engine: &Engine,
+    request: Request,
+    next: Next,
+    reservation: &Reservation,
+    fingerprint: &Fingerprint,
+) -> Result<Response, Failure> {
+    let response = tokio::select! {
+        response = next.run(request) => response,
+        () = hold(engine, reservation) => {
+            let cause = Some("a handler went on after its commit, which belongs to the answer".to_owned());
+            Failure { cause, ..internal() }.into_response()
+        }
+    };
+    if !response.status().is_success() {
+        release(engine, reservation).await;
+        return Ok(response);
+    }
+    let kept = keep(engine, response, reservation, fingerprint).await;
+    if kept.is_err() {
+        release(engine, reservation).await;
+    }
+    kept
+}
+
+/// Leaves the key free for the next try.
+async fn release(engine: &Engine, reservation: &Reservation) {
+    if let Err(error) = engine.release(reservation).await {
+        tracing::warn!(cause = chain(&error), "an idempotency key was not given back and lapses by itself");
+    }
+}
+
+/// Extends the reservation for as long as the handler runs. Comes back only where the handler has its transaction behind
+/// it and still does not answer: on SQLite everybody else waits for that transaction.
+async fn hold(engine: &Engine, reservation: &Reservation) {
+    let mut waited = false;
+    loop {
+        tokio::time::sleep(Reservation::PULSE).await;
+        if reservation.has_effect() {
+            if waited {
+                return;
+            }
+            waited = true;
+        } else if let Err(error) = engine.extend(reservation).await {
+            tracing::warn!(cause = chain(&error), "the reservation of an idempotency key could not be extended");
+        }
+    }
+}
+
+/// Keeps an answer together with the effect that it tells of, and gives it back to be sent.
+async fn keep(
+    engine: &Engine,
+    response: Response,
+    reservation: &Reservation,
+    fingerprint: &Fingerprint,
+) -> Result<Response, Failure> {
+    let (mut parts, body) = response.into_parts();
+    let body =
+        to_bytes(body, usize::MAX).await.map_err(|error| Failure { cause: Some(error.to_string()), ..internal() })?;
+    let instead = parts.extensions.remove::<KeptInstead>();
+    let text = |(name, value): (&HeaderName, &HeaderValue)| {
+        Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())).filter(|_| name != CONTENT_LENGTH)
+    };
+    let answer = StoredAnswer {
+        status: parts.status.as_u16(),
+        headers: parts.headers.iter().filter_map(text).collect(),
+        body: instead.map_or_else(|| body.to_vec(), |KeptInstead(body)| body.to_vec()),
+    };
+    engine.keep(reservation, &fingerprint.digest(), &answer).await?;
+    Ok(Response::from_parts(parts, Body::from(body)))
+}
+
+/// Reads a body to its end for nothing but its fingerprint.
+async fn drain(request: Request, limit: u64) -> Result<(), Failure> {
+    if is_form(request.headers()) {
+        return drain_form(request).await;
+    }
+    let (mut body, mut read) = (request.into_body().into_data_stream(), 0);
+    while let Some(bytes) = body.next().await {
+        read += bytes.map_err(|_| cut_off())?.len() as u64;
+        if read > limit {
+            // The first request would not have been accepted with as much.
+            return Err(reused());
+        }
+    }
+    Ok(())
+}
+
+fn replayed(answer: StoredAnswer) -> Response {
+    let mut response = Response::new(Body::from(answer.body));
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+    for (name, value) in answer.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().append(name, value);
+        }
+    }
+    response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    response
+}
+
+fn internal() -> Failure {
+    Failure::new(Code::Internal, "Something failed on our side; the log of the server has the cause.")
+}
+
+fn reused() -> Failure {
+    Failure::new(
+        Code::IdempotencyKeyReused,
+        "This Idempotency-Key was used for another request; send a new request with a new key.",
+    )
+}
