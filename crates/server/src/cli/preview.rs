@@ -80,14 +80,17 @@ fn table(rows: &[Map<String, Value>], job: &RemoteJob) -> Table {
     table
 }
 
-/// The cell that names the user, as the file writes it; else the user's number.
+/// The cell or the member of a JSON record that names the user, as the file writes it; else the user's number.
 fn who(row: &Map<String, Value>, job: &RemoteJob) -> String {
     let named = match job.match_by() {
         "id" => None,
-        "external" => find(row, "source_id"),
-        key => find(row, key),
+        "external" => find(row, "source_id").or_else(|| row.get("identities")?.pointer("/0/source_id")),
+        key => find(row, key).or_else(|| row.get("values")?.get(key)),
     };
-    named.map_or_else(|| format!("user {}", cell(row.get("_user_id"))), |name| cell(Some(name)))
+    match (named, row.get("_user_id").and_then(Value::as_i64)) {
+        (None, Some(user)) => format!("user {user}"),
+        (name, _) => cell(name),
+    }
 }
 
 /// The cell in the column of this name, which the file may have written in its own way.
