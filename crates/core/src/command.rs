@@ -4,9 +4,10 @@
 use crate::error::{Code, Error, excerpt};
 use crate::field::FieldSet;
 use crate::filter::{Filter, unknown_field};
-use crate::job::{JobKind, JobOptions};
+use crate::job::{DEFAULT_CLEAR_TOKEN, JobKind, JobOptions};
 use crate::json;
-use crate::plan::Edit;
+use crate::plan::{Edit, EditPatch};
+use crate::user::Operator;
 use crate::value::patch_from_json;
 use serde_json::{Map, Value as Json};
 
@@ -36,6 +37,8 @@ pub struct Command {
     pub edits: Vec<Edit>,
     /// The name of what each edit changes: where a file has its columns.
     pub columns: Vec<String>,
+    /// Whether it only plans.
+    pub dry_run: bool,
     /// The options of the job.
     pub options: JobOptions,
 }
@@ -63,11 +66,31 @@ impl Command {
                 edits(members.get("set"), fields)?
             }
         };
-        let mut read = Self { kind, name: None, filter, edits, columns, options: JobOptions::default() };
+        let (name, dry_run, options) = (None, false, JobOptions::default());
+        let mut read = Self { kind, name, filter, edits, columns, dry_run, options };
         for (name, json) in object(members.get("options"), "/options")?.into_iter().flatten() {
             read.set_option(name, json)?;
         }
         Ok(read)
+    }
+
+    /// The columns in which results show what is done: the id, and what each edit says, with its operator where it has one.
+    /// And the cells that are the same for every user.
+    pub fn cells(&self) -> (Vec<String>, Vec<String>) {
+        let (mut header, mut cells) = (vec!["id".to_owned()], Vec::new());
+        for edit in &self.edits {
+            let name = self.columns.get(usize::from(edit.column)).map_or("", String::as_str);
+            header.push(name.to_owned());
+            match &edit.patch {
+                EditPatch::Clear => cells.push(DEFAULT_CLEAR_TOKEN.to_owned()),
+                EditPatch::Set(Operator::Overwrite, value) => cells.push(value.to_string()),
+                EditPatch::Set(operator @ (Operator::Add | Operator::Subtract), value) => {
+                    header.push(format!("{name}_op"));
+                    cells.extend([value.to_string(), operator.as_str().to_owned()]);
+                }
+            }
+        }
+        (header, cells)
     }
 
     fn set_option(&mut self, name: &str, json: &Json) -> Result<(), Error> {
@@ -86,6 +109,9 @@ impl Command {
         };
         match name {
             "name" => self.name = Some(text),
+            "dry_run" => {
+                self.dry_run = text.parse().map_err(|_| invalid("dry_run is true or false".to_owned()))?;
+            }
             name => self.options.set(name, &text).map_err(|error| Error::at(&*pointer, error.code, error.detail))?,
         }
         Ok(())
@@ -151,8 +177,6 @@ fn edits(json: Option<&Json>, fields: &FieldSet) -> Result<(Vec<Edit>, Vec<Strin
 mod tests {
     use super::*;
     use crate::field::tests::sample;
-    use crate::plan::EditPatch;
-    use crate::user::Operator;
     use crate::value::Value;
 
     #[test]
@@ -173,6 +197,9 @@ mod tests {
                 (2, set(Operator::Overwrite, Value::Text("f".into()))),
             ]
         );
+        let (header, cells) = command.cells();
+        assert_eq!(header, ["id", "Points", "Points_op", "City", "Gender"]);
+        assert_eq!(cells, ["5", "add", "\\N", "f"]);
         assert_eq!(command.options.queue.as_deref(), Some("q"));
         let kept = serde_json::to_string(&command.filter).unwrap();
         assert_eq!(serde_json::from_str::<Filter>(&kept).unwrap(), command.filter);

@@ -152,6 +152,7 @@ catalogue! {
     NulCharacter "nul_character" Row 400 "The row has a NUL character.";
     RequiredField "required_field" Row 400 "The field must have a value.";
     NotUnique "not_unique" Row 409 "Another user has this value, or an earlier row of the file takes it.";
+    NoLongerMatches "no_longer_matches" Row 409 "The user does not match the filter any more, so it was left alone.";
     ChangedSincePlan "changed_since_plan" Row 409 "The user changed after the dry run; make a new one.";
     ChangedSinceJob "changed_since_job" Row 409 "Somebody changed this after the job, so it was kept.";
 }

@@ -3,8 +3,10 @@
 use crate::field::{FieldNumber, FieldSet, FieldType};
 use crate::id::UserId;
 use crate::identity::Identity;
+use crate::number;
 use crate::value::Value;
 use jiff::Timestamp;
+use rust_decimal::Decimal;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -239,18 +241,26 @@ impl User {
 
     /// Applies a change set: one version later, at this time.
     pub fn apply(&mut self, changes: &[Change], now: Timestamp) {
-        for change in changes {
-            match (change.field, &change.new) {
-                (FieldNumber::EMAIL, Some(Value::Text(email))) => self.email = Some(email.clone()),
-                (FieldNumber::EMAIL, _) => self.email = None,
-                (FieldNumber::DELETED, new) => self.deleted = *new == Some(Value::Boolean(true)),
-                (FieldNumber::IDENTITIES, Some(Value::Identities(all))) => self.identities.clone_from(all),
-                (FieldNumber::IDENTITIES, _) => self.identities.clear(),
-                (field, new) => self.values.put(field, new.clone()),
-            }
-        }
+        changes.iter().for_each(|change| self.put(change.field, change.new.as_ref()));
         self.version += 1;
         self.updated_at = now;
+    }
+
+    /// Takes the newest change set back: one version earlier. When that one was made the set does not say.
+    pub fn take_back(&mut self, changes: &[Change]) {
+        changes.iter().rev().for_each(|change| self.put(change.field, change.old.as_ref()));
+        self.version -= 1;
+    }
+
+    fn put(&mut self, field: FieldNumber, value: Option<&Value>) {
+        match (field, value) {
+            (FieldNumber::EMAIL, Some(Value::Text(email))) => self.email = Some(email.clone()),
+            (FieldNumber::EMAIL, _) => self.email = None,
+            (FieldNumber::DELETED, value) => self.deleted = value == Some(&Value::Boolean(true)),
+            (FieldNumber::IDENTITIES, Some(Value::Identities(all))) => self.identities.clone_from(all),
+            (FieldNumber::IDENTITIES, _) => self.identities.clear(),
+            (field, value) => self.values.put(field, value.cloned()),
+        }
     }
 }
 
@@ -302,6 +312,15 @@ impl Change {
             None => "clear",
             Some(_) => self.op.as_str(),
         }
+    }
+
+    /// By how much a number changed, and what it is afterwards; an unset one counts as 0. None for values that are no
+    /// numbers, and where the difference has more digits than numbers may have.
+    pub fn ledger(&self) -> Option<(Decimal, Decimal)> {
+        self.old.as_ref().or(self.new.as_ref())?;
+        let number = |value: &Option<Value>| value.as_ref().map_or(Some(Decimal::ZERO), Value::as_decimal);
+        let (old, new) = (number(&self.old)?, number(&self.new)?);
+        Some((number::subtract(new, old).ok()?, new))
     }
 }
 
@@ -418,5 +437,46 @@ mod tests {
             .collect();
         assert_eq!(changes_from_stored(&changes_to_stored(&changes, &fields), &fields), Ok(changes));
         assert!(Values::from_stored("{\"nobody\":1}", &fields).is_err(), "a key that is not known is never dropped");
+    }
+
+    #[test]
+    fn taking_back_what_was_applied_is_the_identity() {
+        let now = Timestamp::UNIX_EPOCH;
+        let mut user = User::blank(UserId(1), now);
+        let change = |field, old: Option<Value>, new| Change { field, op: Operator::Overwrite, old, new };
+        let (city, rome, oslo) = (FieldNumber(30), Value::Text("Rome".into()), Value::Text("Oslo".into()));
+        let mail = Value::Text("a@b".into());
+        user.apply(
+            &[change(FieldNumber::EMAIL, None, Some(mail.clone())), change(city, None, Some(rome.clone()))],
+            now,
+        );
+        let before = user.clone();
+        let changes = [
+            change(city, Some(rome), Some(oslo.clone())),
+            change(city, Some(oslo), None),
+            change(FieldNumber::EMAIL, Some(mail), None),
+            change(FieldNumber::DELETED, None, Some(Value::Boolean(true))),
+        ];
+        user.apply(&changes, now);
+        assert_ne!(user, before);
+        user.take_back(&changes);
+        assert_eq!(user, before);
+    }
+
+    #[test]
+    fn a_ledger_counts_from_nothing_and_only_numbers() {
+        let ledger = |old: Option<Value>, new: Option<Value>| {
+            let change = Change { field: FieldNumber::FIRST, op: Operator::Add, old, new };
+            change.ledger().map(|(delta, balance)| (delta.to_string(), balance.to_string()))
+        };
+        let number = |text: &str| Some(Value::Decimal(text.parse().unwrap()));
+        let is = |delta: &str, balance: &str| Some((delta.to_owned(), balance.to_owned()));
+        assert_eq!(ledger(None, number("2.5")), is("2.5", "2.5"));
+        assert_eq!(ledger(number("2.5"), number("-1")), is("-3.5", "-1"));
+        assert_eq!(ledger(Some(Value::Integer(7)), None), is("-7", "0"));
+        assert_eq!(ledger(Some(Value::Text("7".into())), None), None);
+        assert_eq!(ledger(None, None), None);
+        let most = "9999999999999999999999999999";
+        assert_eq!(ledger(number(&format!("-{most}")), number(most)), None, "never rounded");
     }
 }

@@ -312,8 +312,14 @@ fn every_fault_of_a_row_has_its_code_and_its_place() {
 #[test]
 fn every_code_of_a_row_has_an_example_or_is_raised_where_other_rows_are_known() {
     // What one row and one user do not show: other rows of the file, other users, other changes.
-    let elsewhere =
-        [Code::DuplicateInFile, Code::NotUnique, Code::AmbiguousMatch, Code::ChangedSincePlan, Code::ChangedSinceJob];
+    let elsewhere = [
+        Code::DuplicateInFile,
+        Code::NotUnique,
+        Code::AmbiguousMatch,
+        Code::ChangedSincePlan,
+        Code::NoLongerMatches,
+        Code::ChangedSinceJob,
+    ];
     // Only JSON and workbooks have them; their examples stand in `tests/intake`.
     let of_other_formats = [Code::InvalidText, Code::UnknownField, Code::RecordTooLong, Code::CellError];
     for code in Code::ALL.iter().filter(|code| code.kind() == Kind::Row) {

@@ -10,6 +10,7 @@ use crate::input::describe;
 use crate::job::{Input, Job, folder, is_kept, object};
 use crate::prepare::hex;
 use crate::staging::Incoming;
+use muster_core::command::Command;
 use muster_core::field::{FieldNumber, FieldSet};
 use muster_core::id::Tenant;
 use muster_core::intake::encoding::Encoding;
@@ -190,8 +191,13 @@ impl Upload {
         let of = JobRef { tenant: caller.tenant, id: job_id() };
         let (staged, size_bytes) = (object(of, "input"), incoming.bytes());
         tokio::task::block_in_place(|| incoming.publish(engine.staging(), &staged))?;
-        let input =
-            Input { file_name: new.file_name.clone(), size_bytes, sha256: hex(&hash.finalize()), file: Some(file) };
+        let input = Input {
+            file_name: new.file_name.clone(),
+            size_bytes,
+            sha256: hex(&hash.finalize()),
+            file: Some(file),
+            listing: Vec::new(),
+        };
         let job = engine.insert(of, &caller, &new, &staged, input).await?;
         engine.submitted().notify_one();
         Ok(job)
@@ -199,6 +205,39 @@ impl Upload {
 }
 
 impl Engine {
+    /// Accepts a change by filter. `new` says what was said beside the command, which must not be options. Refuses as
+    /// [`Command::read`] does.
+    pub async fn submit_command(&self, caller: &Caller, mut new: NewJob, bytes: &[u8]) -> Result<Job> {
+        caller.require_any(&[Scope::BulkUpdate, Scope::BulkDelete])?;
+        self.check_open_jobs(caller.tenant).await?;
+        if new.options != JobOptions::default() {
+            let detail = "The options of a change by filter stand in it, under options.";
+            return Err(EngineError::refuse(Code::InvalidOption, detail));
+        }
+        let text = std::str::from_utf8(bytes)
+            .map_err(|_| EngineError::refuse(Code::InvalidRequest, "The body is not UTF-8."))?;
+        let command = Command::read(text, &self.fields(caller.tenant).await?)?;
+        caller.require(command.kind.scope())?;
+        let listing = command.cells().0;
+        (new.kind, new.options) = (command.kind, command.options);
+        new.dry_run |= command.dry_run;
+        new.name = command.name.unwrap_or(new.name);
+        new.name = new.checked_name()?;
+
+        let of = JobRef { tenant: caller.tenant, id: job_id() };
+        let staged = object(of, "input");
+        tokio::task::block_in_place(|| -> Result<()> {
+            let mut incoming = self.staging().create()?;
+            incoming.write_all(bytes)?;
+            incoming.publish(self.staging(), &staged)
+        })?;
+        let (size_bytes, sha256) = (bytes.len() as u64, hex(&Sha256::digest(bytes)));
+        let input = Input { file_name: None, size_bytes, sha256, file: None, listing };
+        let job = self.insert(of, caller, &new, &staged, input).await?;
+        self.submitted().notify_one();
+        Ok(job)
+    }
+
     async fn insert(&self, of: JobRef, caller: &Caller, new: &NewJob, staged: &str, input: Input) -> Result<Job> {
         self.faults().pass("accept.staged").await?;
         let job = muster_store::NewJob {

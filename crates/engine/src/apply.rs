@@ -6,9 +6,10 @@ use crate::engine::Engine;
 use crate::error::{EngineError, Result};
 use crate::frames;
 use crate::job::{Job, reference};
-use crate::prepare::hex;
+use crate::prepare::{hex, read_command};
 use crate::run::{Run, Step};
 use muster_core::field::FieldSet;
+use muster_core::filter::Filter;
 use muster_core::job::{OnError, Overdraft};
 use muster_core::outcome::Status;
 use muster_core::plan::Rules;
@@ -40,13 +41,21 @@ struct Terms {
     job: Job,
     /// The names of the columns, for messages.
     columns: Vec<String>,
+    /// What users must still match, in a change by filter.
+    filter: Option<Filter>,
 }
 
 impl Terms {
     fn order<'a>(&'a self, fields: &'a FieldSet) -> Order<'a> {
         let overdraft = self.job.options.overdraft.unwrap_or(Overdraft::Reject);
         let rules = Rules { kind: self.job.kind, overdraft, fields, columns: &self.columns };
-        Order { tenant: self.job.tenant, rules, dry_run: self.job.dry_run, undoes: self.job.family.undoes }
+        Order {
+            tenant: self.job.tenant,
+            rules,
+            dry_run: self.job.dry_run,
+            undoes: self.job.family.undoes,
+            filter: self.filter.as_ref(),
+        }
     }
 }
 
@@ -144,11 +153,15 @@ impl Run {
     async fn begin_applying(&self, prepared: &Prepared) -> Result<Applying> {
         check(&self.engine, prepared)?;
         let fields = self.engine.fields(self.job.tenant).await?;
-        let columns = match &self.job.source.file {
-            Some(file) => file.columns(&fields, &self.job.options)?.names,
-            None => Vec::new(),
+        let (columns, filter) = match &self.job.source.file {
+            Some(file) => (file.columns(&fields, &self.job.options)?.names, None),
+            None if self.job.source.listing.is_empty() => (Vec::new(), None),
+            None => {
+                let command = read_command(self.engine.staging(), &self.job, &fields)?;
+                (command.columns, Some(command.filter))
+            }
         };
-        let terms = Arc::new(Terms { job: self.job.clone(), columns });
+        let terms = Arc::new(Terms { job: self.job.clone(), columns, filter });
         Ok(Applying { terms, chunk_rows: 1_000, ahead: None })
     }
 
@@ -219,8 +232,8 @@ impl Run {
         }
         tx.insert_outcomes(of, chunk.from, &frames::encode(&planned.record)?).await?;
         if let Some(id) = commit {
-            let at = self.engine.clock().now();
-            let commit = NewCommit { id, at, job: Some(self.job.id), actor: &self.job.actor };
+            // The time at which it was planned, which is that of its users.
+            let commit = NewCommit { id, at: planned.at, job: Some(self.job.id), actor: &self.job.actor };
             if !crate::commit::write(&mut tx, tenant, planned, &commit).await? {
                 return Ok(Committed::Moved);
             }

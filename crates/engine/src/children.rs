@@ -4,7 +4,7 @@ use crate::caller::Caller;
 use crate::clock::job_id;
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
-use crate::job::{Input, Job, PARENT_OUTCOMES, PARENT_PLAN, folder, object, reference};
+use crate::job::{Input, Job, LISTING, PARENT_OUTCOMES, PARENT_PLAN, folder, object, reference};
 use crate::jobs::JobView;
 use crate::prepare::past_outcomes;
 use crate::run::Run;
@@ -186,9 +186,11 @@ impl Engine {
                 link(plan, PARENT_PLAN)?;
                 link(outcomes, PARENT_OUTCOMES)?;
                 let listing = parent.prepared.as_ref().and_then(|prepared| prepared.listing.as_ref());
-                listing.map(|listing| link(listing, "listing")).transpose()?;
+                listing.map(|listing| link(listing, LISTING)).transpose()?;
             }
             Relation::Retry => {
+                let listing = parent.prepared.as_ref().and_then(|prepared| prepared.listing.as_ref());
+                listing.map(|listing| link(listing, LISTING)).transpose()?;
                 let mut back = 0;
                 if let Some(outcomes) = &parent.results {
                     staging.link(outcomes, &past_outcomes(of, back))?;

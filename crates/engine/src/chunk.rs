@@ -6,7 +6,7 @@ use crate::lookup::{Found, find};
 use crate::planner::{Planner, RowUser};
 use crate::prepare::PreparedRow;
 use jiff::Timestamp;
-use muster_core::field::FieldNumber;
+use muster_core::filter::Filter;
 use muster_core::id::{JobId, Tenant, UserId};
 use muster_core::job::{Counts, JobKind};
 use muster_core::key::{Key, UserKey};
@@ -14,7 +14,7 @@ use muster_core::outcome::Outcome;
 use muster_core::plan::{EditPatch, Rules};
 use muster_core::undo::Past;
 use muster_core::user::User;
-use muster_store::{Among, Connection, KeyMoves, NewChangeSet, PastSet, Reserved, Transaction, UserRow};
+use muster_store::{Among, Connection, KeyMoves, NewChangeSet, PastSet, Reserved, Touched, Transaction, UserRow};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
 
@@ -60,6 +60,8 @@ pub(crate) struct Order<'a> {
     pub dry_run: bool,
     /// The job that is taken back.
     pub undoes: Option<JobId>,
+    /// What users must still match, in a change by filter.
+    pub filter: Option<&'a Filter>,
 }
 
 /// What a chunk has to know of the one before where both have rows of one user.
@@ -92,6 +94,8 @@ pub(crate) struct ChunkRecord {
 /// [`PlannedChunk::give_ids`].
 #[derive(Debug, Default)]
 pub(crate) struct PlannedChunk {
+    /// When it was planned.
+    pub at: Timestamp,
     pub counts: Counts,
     /// Users changed whom no chunk before has changed.
     pub affected: u64,
@@ -99,8 +103,8 @@ pub(crate) struct PlannedChunk {
     pub created: Vec<UserRow>,
     pub updated: Vec<UserRow>,
     pub sets: Vec<NewChangeSet>,
-    /// The fields that the change sets touch.
-    pub touched: BTreeSet<FieldNumber>,
+    /// Which of the change sets touch which fields.
+    pub touched: Touched,
     /// The keys that change hands.
     pub moves: KeyMoves,
     /// What happens to the index over fields.

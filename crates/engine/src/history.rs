@@ -3,12 +3,18 @@
 use crate::caller::Caller;
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
-use muster_core::Code;
-use muster_core::field::FieldSet;
+use crate::users::{ChangedUser, Edits, OneChange, writable};
+use jiff::Timestamp;
+use muster_core::field::{FieldNumber, FieldSet};
 use muster_core::id::{JobId, UserId};
+use muster_core::job::JobKind;
 use muster_core::scope::Scope;
-use muster_core::user::Change;
-use muster_store::{CommitInfo, HistoryFilter};
+use muster_core::user::{Change, Operator};
+use muster_core::value::Value;
+use muster_core::{Code, Error, Patch};
+use muster_store::{ChangeSet, CommitInfo, HistoryFilter, Place};
+use serde_json::Value as Json;
+use std::fmt;
 
 /// Which part of the history is asked for. Every part narrows the answer.
 #[derive(Clone, Debug, Default)]
@@ -20,9 +26,9 @@ pub struct HistoryQuery {
     /// Only of this job.
     pub job: Option<JobId>,
     /// Only from this time on.
-    pub since: Option<jiff::Timestamp>,
+    pub since: Option<Timestamp>,
     /// Only before this time.
-    pub until: Option<jiff::Timestamp>,
+    pub until: Option<Timestamp>,
     /// How many entries.
     pub limit: u32,
     /// Where the page before ended.
@@ -53,16 +59,107 @@ pub struct HistoryPage {
     pub next: Option<String>,
 }
 
-/// A place in the history: a change set, and how many of its entries were given.
-struct Place {
-    at: i64,
+/// A change of one field of one user, to be made now.
+#[derive(Clone, Debug)]
+pub struct NewChange {
+    /// The user.
+    pub user: UserId,
+    /// The key of the field, or `email`.
+    pub field: String,
+    /// `overwrite`, `add`, `subtract` or `clear`.
+    pub op: String,
+    /// The value; null for `clear`.
+    pub value: Json,
+}
+
+/// What came of a change that was to be made.
+#[derive(Clone, Debug)]
+pub struct MadeChange {
+    /// Its entry; where nothing changed, the last one of the field.
+    pub entry: Option<HistoryEntry>,
+    /// Whether something changed.
+    pub changed: bool,
+}
+
+impl NewChange {
+    fn edits(&self, fields: &FieldSet) -> Result<(Edits, FieldNumber), Error> {
+        let mut edits = Edits::default();
+        let refuse = |pointer: &str, code, message: &str| Err(Error::at(pointer, code, message));
+        let op = match (self.op.as_str(), &self.value) {
+            ("clear", Json::Null) => None,
+            ("clear", _) => return refuse("/value", Code::InvalidRequest, "clear takes no value"),
+            (op, value) => match Operator::parse(op) {
+                None => {
+                    let message = "the operators are overwrite, add, subtract and clear";
+                    return refuse("/op", Code::InvalidOperator, message);
+                }
+                Some(_) if value.is_null() => {
+                    return refuse("/value", Code::OperatorWithoutValue, "the operator has no value");
+                }
+                Some(op) => Some(op),
+            },
+        };
+        if self.field == "email" {
+            let email = match (op, &self.value) {
+                (None, _) => Patch::Clear,
+                (Some(Operator::Overwrite), Json::String(text)) => Patch::Set(text.clone()),
+                (Some(Operator::Overwrite), _) => return refuse("/value", Code::InvalidEmail, "an email is a text"),
+                (Some(Operator::Add | Operator::Subtract), _) => {
+                    return refuse("/op", Code::OperatorNotAllowed, "an email is not a number");
+                }
+            };
+            edits.push_email("/value", &email)?;
+            return Ok((edits, FieldNumber::EMAIL));
+        }
+        let field = writable(fields, &self.field, "/field")?;
+        let patch = match op {
+            None => Patch::Clear,
+            Some(op) if op != Operator::Overwrite && !field.kind.is_numeric() => {
+                return refuse("/op", Code::OperatorNotAllowed, &format!("{} is not a number", field.name));
+            }
+            Some(op) => {
+                let value = Value::from_json(field, &self.value);
+                Patch::Set((op, value.map_err(|misfit| Error::at("/value", misfit.code, misfit.message))?))
+            }
+        };
+        edits.push(field.number, &field.key, "/value".to_owned(), patch);
+        Ok((edits, field.number))
+    }
+}
+
+/// Where a page begins: at a change set of which so many entries were given.
+#[derive(Clone, Copy)]
+struct Begin {
+    at: Place,
     given: usize,
 }
 
-impl Place {
+impl Begin {
     fn parse(text: &str) -> Option<Self> {
-        let (at, given) = text.split_once('.')?;
-        Some(Self { at: at.parse().ok()?, given: given.parse().ok()? })
+        let mut numbers = text.split('.').map(|number| number.parse::<i64>().ok().filter(|number| *number >= 0));
+        let (first, second, third) = (numbers.next()??, numbers.next()??, numbers.next());
+        let (at, given) = match third {
+            None => (Place::Version(first), second),
+            Some(given) => (Place::Set(Timestamp::from_microsecond(first).ok()?, second), given?),
+        };
+        numbers.next().is_none().then_some(Self { at, given: given as usize })
+    }
+
+    /// The place before which everything is that was given as a whole.
+    fn just_before(self) -> Place {
+        match self.at {
+            Place::Version(version) => Place::Version(version.saturating_add(1)),
+            Place::Set(at, number) => Place::Set(at, number.saturating_add(1)),
+        }
+    }
+}
+
+impl fmt::Display for Begin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.at {
+            Place::Version(version) => write!(f, "{version}.{}", self.given),
+            Place::Set(at, number) => write!(f, "{}.{number}.{}", at.as_microsecond(), self.given),
+        }
     }
 }
 
@@ -71,58 +168,59 @@ impl Engine {
     pub async fn history(&self, caller: &Caller, query: &HistoryQuery) -> Result<HistoryPage> {
         caller.require(Scope::HistoryRead)?;
         let fields = self.fields(caller.tenant).await?;
-        let field =
-            query.field.as_deref().map(|key| fields.number_of(key).ok_or_else(|| EngineError::not_found("field")));
-        let field = field.transpose()?;
+        let number = |key| fields.number_of(key).ok_or_else(|| EngineError::not_found("field"));
+        let field = query.field.as_deref().map(number).transpose()?;
         let begin = query.cursor.as_deref().map(|text| {
-            Place::parse(text)
-                .ok_or_else(|| EngineError::refuse(Code::InvalidRequest, "The cursor is not one of ours."))
+            let begin =
+                Begin::parse(text).filter(|begin| matches!(begin.at, Place::Version(_)) == query.user.is_some());
+            begin.ok_or_else(|| EngineError::refuse(Code::InvalidRequest, "The cursor is not one of ours."))
         });
-        let mut place = begin.transpose()?;
-        let mut page = HistoryPage { entries: Vec::new(), next: None };
+        let begin = begin.transpose()?;
+        let (user, job) = (query.user, query.job);
+        let before = begin.map(Begin::just_before);
+        let filter = HistoryFilter { user, field, job, since: query.since, until: query.until, before };
+        // Each set has an entry at least, but the one that the page before had begun to give.
         let mut connection = self.store().read().await?;
-        loop {
-            let filter = HistoryFilter {
-                user: query.user,
-                field,
-                job: query.job,
-                since: query.since,
-                until: query.until,
-                // A set of which some entries were given is looked at again.
-                before: place.as_ref().map(|place| place.at.saturating_add(i64::from(place.given > 0))),
-            };
-            let sets = connection.list_changes(caller.tenant, &filter, query.limit + 1, &fields).await?;
-            let full = sets.len() > query.limit as usize;
-            for set in sets {
-                let at = if query.user.is_some() { set.version } else { set.seq };
-                let skip = place.as_ref().filter(|place| place.at == at).map_or(0, |place| place.given);
-                let wanted = set.changes.into_iter().filter(|change| field.is_none_or(|field| change.field == field));
-                for (given, change) in wanted.enumerate().skip(skip) {
-                    if page.entries.len() == query.limit as usize {
-                        page.next = Some(match given {
-                            0 => format!("{}.0", at + 1),
-                            given => format!("{at}.{given}"),
-                        });
-                        return Ok(page);
-                    }
-                    let field = key(&fields, &change);
-                    page.entries.push(HistoryEntry {
-                        user: set.user,
-                        field,
-                        change,
-                        commit: set.commit.clone(),
-                        line: set.line,
-                    });
+        let sets = connection.list_changes(caller.tenant, &filter, query.limit + 2, &fields).await?;
+        let mut page = HistoryPage { entries: Vec::new(), next: None };
+        for set in sets {
+            let at = filter.place_of(&set);
+            let skip = begin.filter(|begin| begin.at == at).map_or(0, |begin| begin.given);
+            for (given, entry) in entries(set, field, &fields).into_iter().enumerate().skip(skip) {
+                if page.entries.len() == query.limit as usize {
+                    page.next = Some(Begin { at, given }.to_string());
+                    return Ok(page);
                 }
-                place = Some(Place { at, given: 0 });
-            }
-            if !full {
-                return Ok(page);
+                page.entries.push(entry);
             }
         }
+        Ok(page)
+    }
+
+    /// Changes one field of a live user and gives the entry of the history that it made. Where the field held the value
+    /// already nothing was made, and the entry is the last one of the field, if it has any.
+    pub async fn make_change(&self, caller: &Caller, new: &NewChange) -> Result<MadeChange> {
+        caller.require(Scope::UsersWrite)?;
+        let one = |fields: &FieldSet| {
+            Ok(OneChange { kind: JobKind::Update, id: new.user, edits: new.edits(fields)?.0, if_version: None })
+        };
+        let ChangedUser { mut tx, user, changed, fields } = self.change_user(caller, one).await?;
+        let (before, field) = (Some(Place::Version(user.version + 1)), Some(new.edits(&fields)?.1));
+        let filter = HistoryFilter { user: Some(new.user), field, before, ..HistoryFilter::default() };
+        let set = tx.list_changes(caller.tenant, &filter, 1, &fields).await?.pop();
+        caller.commit(tx).await?;
+        let entry = set.and_then(|set| entries(set, field, &fields).pop());
+        Ok(MadeChange { entry, changed })
     }
 }
 
-fn key(fields: &FieldSet, change: &Change) -> String {
-    fields.key_of(change.field).unwrap_or_default().to_owned()
+/// The entries of a change set, those of one field or all.
+fn entries(set: ChangeSet, field: Option<FieldNumber>, fields: &FieldSet) -> Vec<HistoryEntry> {
+    let ChangeSet { user, line, commit, changes, .. } = set;
+    let wanted = changes.into_iter().filter(|change| field.is_none_or(|field| change.field == field));
+    let entry = |change: Change| {
+        let field = fields.key_of(change.field).unwrap_or_default().to_owned();
+        HistoryEntry { user, field, change, commit: commit.clone(), line }
+    };
+    wanted.map(entry).collect()
 }

@@ -19,23 +19,32 @@ pub struct Input {
     pub sha256: String,
     /// What was found out about it; none where the job has no file.
     pub file: Option<Source>,
+    /// The columns of the list that stands for the file of a change by filter, whose input is the command; empty
+    /// otherwise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listing: Vec<String>,
 }
 
 impl Input {
     /// The input of a job that has no file.
     pub(crate) fn none() -> Self {
-        Self { file_name: None, size_bytes: 0, sha256: String::new(), file: None }
+        Self { file_name: None, size_bytes: 0, sha256: String::new(), file: None, listing: Vec::new() }
     }
 }
 
-/// What is known about the list that stands for the file of a job without one: a column of user ids.
-pub(crate) fn listing_source() -> Source {
-    Source { delimiter: Some(','), header: vec!["id".to_owned()], ..Source::default() }
+/// What is known about the list that stands for the file of a job without one: the ids of users, and what is done to them
+/// where that is the same for all.
+pub(crate) fn listing_source(job: &Job) -> Source {
+    let listing = &job.source.listing;
+    let header = if listing.is_empty() { vec!["id".to_owned()] } else { listing.clone() };
+    Source { delimiter: Some(','), header, ..Source::default() }
 }
 
 /// The names of what a job takes over from the one it comes from, as they stand in its folder until it ends.
 pub(crate) const PARENT_OUTCOMES: &str = "parent-outcomes";
 pub(crate) const PARENT_PLAN: &str = "parent-plan";
+/// The list of a job without a file that comes from another such job.
+pub(crate) const LISTING: &str = "listing";
 
 /// The place of one of a job's objects in the staging area.
 pub(crate) fn object(job: JobRef, what: &str) -> String {

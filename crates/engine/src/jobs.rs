@@ -91,7 +91,7 @@ impl Engine {
         caller.require(Scope::JobsRead)?;
         caller.require(Scope::UsersRead)?;
         let job = self.find_job(caller, id).await?;
-        if job.source.file.is_none() {
+        if job.source.file.is_none() && job.source.listing.is_empty() {
             return Err(EngineError::refuse(Code::NotFound, "The job has no file."));
         }
         let file = self.staging().read(&job.staged, 0)?;

@@ -56,7 +56,7 @@ pub use deliver::{Deliverer, DeliveryTick, ShowJob};
 pub use engine::Engine;
 pub use error::{EngineError, Result, chain};
 pub use fault::{Fault, Faults, POINTS};
-pub use history::{HistoryEntry, HistoryPage, HistoryQuery};
+pub use history::{HistoryEntry, HistoryPage, HistoryQuery, MadeChange, NewChange};
 pub use idempotency::{Fingerprint, Reservation, Reserved};
 pub use job::{Input, Job};
 pub use jobs::{JobPage, JobView};

@@ -67,7 +67,8 @@ impl<'a> Planner<'a> {
         now: Timestamp,
     ) -> Self {
         let users = users.into_iter().map(|user| Working::new(user.clone(), user.version)).collect();
-        let planned = PlannedChunk { index: IndexChanges::new(order.rules.fields), ..PlannedChunk::default() };
+        let index = IndexChanges::new(order.rules.fields);
+        let planned = PlannedChunk { at: now, index, ..PlannedChunk::default() };
         Self { order, planned, users, made: HashMap::new(), taken, past, now }
     }
 
@@ -141,6 +142,13 @@ impl<'a> Planner<'a> {
     }
 
     fn row(&mut self, row: &Row, user: Option<usize>) -> Outcome {
+        if let Some(filter) = self.order.filter
+            && !user.is_some_and(|i| filter.matches(&self.users[i].user))
+        {
+            let message = "the user does not match the filter any more";
+            let error = row.key.error(Code::NoLongerMatches, message.to_owned());
+            return self.outcome(row, Status::Skipped, user.map(|i| self.users[i].user.id), Some(error));
+        }
         let decided = match (self.order.undoes, user) {
             (Some(undone), Some(i)) => {
                 let user = &self.users[i].user;
@@ -234,7 +242,7 @@ impl<'a> Planner<'a> {
         if self.order.dry_run {
             return Ok(Some(data));
         }
-        self.planned.touched.extend(changes.iter().map(|change| change.field));
+        self.planned.touched.add(changes);
         let Working { user, .. } = &self.users[index];
         self.planned.sets.push(NewChangeSet { user: user.id, version: user.version, line: row.line, data });
         Ok(None)

@@ -244,8 +244,8 @@ fn write_results(
     let listing = job.prepared.as_ref().and_then(|prepared| prepared.listing.as_deref());
     let (name, source) = match (&job.source.file, listing) {
         (Some(file), _) => (job.staged.as_str(), file.clone()),
-        (None, Some(listing)) => (listing, listing_source()),
-        (None, None) => return RowWriter::new(format, job, fields, &listing_source().header, None, out)?.finish(),
+        (None, Some(listing)) => (listing, listing_source(job)),
+        (None, None) => return RowWriter::new(format, job, fields, &listing_source(job).header, None, out)?.finish(),
     };
     let mut records = open_records(engine.staging(), name, &source)?;
     let mut selection = Selection::open(engine.staging(), job)?;

@@ -51,6 +51,11 @@ impl Staging {
         Ok(BufReader::with_capacity(256 << 10, file))
     }
 
+    /// Whether there is such an object.
+    pub(crate) fn exists(&self, name: &str) -> bool {
+        self.root.join(name).exists()
+    }
+
     /// Gives an object a second name; each lives as long as it is needed. False where there is no such object.
     pub(crate) fn link(&self, name: &str, other: &str) -> Result<bool> {
         let path = self.root.join(other);

@@ -7,19 +7,23 @@ use crate::commit;
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
 use crate::prepare::PreparedRow;
+use jiff::Timestamp;
 use muster_core::email::parse_email;
 use muster_core::error::{Fault, RowError, excerpt};
-use muster_core::field::{FieldNumber, FieldSet};
+use muster_core::field::{Field, FieldNumber, FieldSet};
 use muster_core::id::UserId;
 use muster_core::job::{JobKind, Overdraft};
 use muster_core::key::{Key, UserKey};
 use muster_core::plan::{Edit, Row, Rules};
 use muster_core::scope::Scope;
 use muster_core::user::{Operator, User};
-use muster_core::value::Value;
+use muster_core::value::{Value, patch_from_json};
 use muster_core::{Code, Error, Patch};
-use muster_store::{Among, NewCommit};
+use muster_store::{Among, HistoryFilter, NewCommit, Place, Transaction};
 use serde_json::Value as Json;
+
+/// How many change sets are read at a time to find how a user was.
+const TAKEN_BACK: u32 = 500;
 
 /// What somebody wants to change about a user.
 #[derive(Clone, Debug, Default)]
@@ -53,6 +57,34 @@ impl Engine {
         Ok((user, fields))
     }
 
+    /// A user as it was at a time: as the last of its versions that was made until then had left it. One who was not there
+    /// yet, or was deleted then, is not found.
+    pub async fn get_user_at(&self, caller: &Caller, id: UserId, at: Timestamp) -> Result<(User, FieldSet)> {
+        caller.require(Scope::UsersRead)?;
+        let fields = self.fields(caller.tenant).await?;
+        let mut connection = self.store().read().await?;
+        let found = connection.get_user(caller.tenant, id, &fields).await?;
+        let mut user = found.ok_or_else(|| EngineError::not_found("user"))?;
+        while user.version > 0 {
+            // Order is by version: clocks of several processes disagree.
+            let before = Some(Place::Version(user.version + 1));
+            let newest = HistoryFilter { user: Some(id), before, ..HistoryFilter::default() };
+            let sets = connection.list_changes(caller.tenant, &newest, TAKEN_BACK, &fields).await?;
+            if sets.is_empty() {
+                break;
+            }
+            for set in sets {
+                if set.commit.at <= at {
+                    user.updated_at = set.commit.at;
+                    let live = Some(user).filter(|user| !user.deleted);
+                    return live.map(|user| (user, fields)).ok_or_else(|| EngineError::not_found("user"));
+                }
+                user.take_back(&set.changes);
+            }
+        }
+        Err(EngineError::not_found("user"))
+    }
+
     /// Live users, all of them or the one of an email.
     pub async fn list_users(
         &self,
@@ -84,55 +116,61 @@ impl Engine {
     /// Changes a live user. Refuses with the code that the same change has as a row, or with `version_mismatch`.
     pub async fn edit_user(&self, caller: &Caller, id: UserId, edit: &UserEdit) -> Result<(User, FieldSet)> {
         caller.require(Scope::UsersWrite)?;
-        loop {
-            let fields = self.fields(caller.tenant).await?;
-            let (edits, columns) = edits(edit, &fields)?;
-            let change = OneChange { kind: JobKind::Update, id, edits, columns, if_version: edit.if_version };
-            if let Some(user) = self.try_to_change_user(caller, &fields, change).await? {
-                return Ok((user, fields));
-            }
-        }
+        let one = |fields: &FieldSet| {
+            Ok(OneChange { kind: JobKind::Update, id, edits: edits(edit, fields)?, if_version: edit.if_version })
+        };
+        let changed = self.change_user(caller, one).await?;
+        caller.commit(changed.tx).await?;
+        Ok((changed.user, changed.fields))
     }
 
     /// Deletes a live user: it keeps everything, matches nothing, and gives up what names it. Refuses with
     /// `version_mismatch` where the user must have a version and has another.
     pub async fn delete_user(&self, caller: &Caller, id: UserId, if_version: Option<i64>) -> Result<()> {
         caller.require(Scope::UsersDelete)?;
-        self.change_user(caller, JobKind::Delete, id, if_version).await.map(drop)
+        let one = |_: &FieldSet| Ok(OneChange { kind: JobKind::Delete, id, edits: Edits::default(), if_version });
+        let changed = self.change_user(caller, one).await?;
+        caller.commit(changed.tx).await
     }
 
     /// Brings a deleted user back, with its values and its history. Refuses with `not_unique` where somebody has taken
     /// what named it. One who is not deleted stays as it is.
     pub async fn restore_user(&self, caller: &Caller, id: UserId) -> Result<(User, FieldSet)> {
         caller.require(Scope::UsersDelete)?;
-        self.change_user(caller, JobKind::Restore, id, None).await
+        let one =
+            |_: &FieldSet| Ok(OneChange { kind: JobKind::Restore, id, edits: Edits::default(), if_version: None });
+        let changed = self.change_user(caller, one).await?;
+        caller.commit(changed.tx).await?;
+        Ok((changed.user, changed.fields))
     }
 
-    /// Deletes or restores a user.
-    async fn change_user(
+    /// Does one thing to one user, as a job of one row would, and leaves it to whoever asked to commit it.
+    pub(crate) async fn change_user(
         &self,
         caller: &Caller,
-        kind: JobKind,
-        id: UserId,
-        if_version: Option<i64>,
-    ) -> Result<(User, FieldSet)> {
+        one: impl Fn(&FieldSet) -> Result<OneChange, Error>,
+    ) -> Result<ChangedUser> {
         loop {
             let fields = self.fields(caller.tenant).await?;
-            let change = OneChange { kind, id, edits: Vec::new(), columns: Vec::new(), if_version };
-            if let Some(user) = self.try_to_change_user(caller, &fields, change).await? {
-                return Ok((user, fields));
+            let change = one(&fields)?;
+            // Somebody took what names the user, or changed the fields, in this moment; the next plan sees that.
+            if let Some((tx, user, changed)) = self.try_to_change_user(caller, &fields, change).await? {
+                return Ok(ChangedUser { tx, user, changed, fields });
             }
         }
     }
 
-    /// Does one thing to one user, as a job of one row would. Nothing where somebody took what names the user, or changed
-    /// the fields, in this moment; the next plan sees that.
-    async fn try_to_change_user(&self, caller: &Caller, fields: &FieldSet, change: OneChange) -> Result<Option<User>> {
-        let OneChange { kind, id, edits, columns, if_version } = change;
+    async fn try_to_change_user(
+        &self,
+        caller: &Caller,
+        fields: &FieldSet,
+        change: OneChange,
+    ) -> Result<Option<(Transaction, User, bool)>> {
+        let OneChange { kind, id, edits: Edits { edits, columns, pointers }, if_version } = change;
         let row = Row { record: 1, line: 0, key: Key::Id(id), edits };
         let chunk = Chunk::of(PreparedRow::new(Some(id), row));
         let rules = Rules { kind, overdraft: Overdraft::Reject, fields, columns: &columns };
-        let order = Order { tenant: caller.tenant, rules, dry_run: false, undoes: None };
+        let order = Order { tenant: caller.tenant, rules, dry_run: false, undoes: None, filter: None };
         let (mut tx, reserved) = self.store().begin_commit(caller.tenant, 0).await?;
         let now = self.clock().now();
         let held = tx.lock_users(caller.tenant, &[id], fields).await?.pop().map(|loaded| loaded.user);
@@ -140,26 +178,33 @@ impl Engine {
         check_version(&held, if_version)?;
         let planned = plan_chunk(&chunk, &order, None, now, Source::Locked(&mut tx)).await?;
         if let Some(reason) = planned.record.outcomes.iter().find_map(|outcome| outcome.reason.as_ref()) {
-            return Err(refused(&reason.error, fields).into());
+            return Err(refused(&reason.error, &columns, &pointers).into());
         }
         let commit = NewCommit { id: reserved.commit, at: now, job: None, actor: &caller.actor };
         if !commit::write(&mut tx, caller.tenant, planned, &commit).await? {
             return Ok(None);
         }
+        let version = held.version;
         let user = tx.get_user(caller.tenant, id, fields).await?.unwrap_or(held);
-        caller.commit(tx).await?;
-        Ok(Some(user))
+        let changed = user.version > version;
+        Ok(Some((tx, user, changed)))
     }
 }
 
 /// What is done to one user.
-struct OneChange {
-    kind: JobKind,
-    id: UserId,
-    edits: Vec<Edit>,
-    /// The names of what is edited.
-    columns: Vec<String>,
-    if_version: Option<i64>,
+pub(crate) struct OneChange {
+    pub kind: JobKind,
+    pub id: UserId,
+    pub edits: Edits,
+    pub if_version: Option<i64>,
+}
+
+/// A user after that, whether anything changed, and the transaction in which it did.
+pub(crate) struct ChangedUser {
+    pub tx: Transaction,
+    pub user: User,
+    pub changed: bool,
+    pub fields: FieldSet,
 }
 
 fn check_version(user: &User, wanted: Option<i64>) -> Result<()> {
@@ -172,39 +217,65 @@ fn check_version(user: &User, wanted: Option<i64>) -> Result<()> {
     }
 }
 
-/// The edits of a request, and the names of what they edit.
-fn edits(edit: &UserEdit, fields: &FieldSet) -> Result<(Vec<Edit>, Vec<String>), Error> {
-    let mut columns = vec!["email".to_owned()];
-    let email = match &edit.email {
-        Patch::Keep => Patch::Keep,
-        Patch::Clear => Patch::Clear,
-        Patch::Set(text) => {
-            let email = parse_email(text).ok_or_else(|| {
-                Error::at("/email", Code::InvalidEmail, format!("\"{}\" is not an email address", excerpt(text)))
-            })?;
-            Patch::Set((Operator::Overwrite, Value::Text(email.to_owned())))
-        }
-    };
-    let mut edits: Vec<Edit> = Edit::from_patch(FieldNumber::EMAIL, 0, email).into_iter().collect();
+/// The edits of a request, the names of what they edit, and where in the request each stands.
+#[derive(Default)]
+pub(crate) struct Edits {
+    edits: Vec<Edit>,
+    columns: Vec<String>,
+    pointers: Vec<String>,
+}
+
+impl Edits {
+    /// Takes one edit.
+    pub(crate) fn push(&mut self, field: FieldNumber, column: &str, pointer: String, patch: Patch<(Operator, Value)>) {
+        self.edits.extend(Edit::from_patch(field, self.columns.len() as u16, patch));
+        self.columns.push(column.to_owned());
+        self.pointers.push(pointer);
+    }
+
+    /// Takes what happens to the email.
+    pub(crate) fn push_email(&mut self, pointer: &str, email: &Patch<String>) -> Result<(), Error> {
+        let patch = match email {
+            Patch::Keep => Patch::Keep,
+            Patch::Clear => Patch::Clear,
+            Patch::Set(text) => {
+                let email = parse_email(text).ok_or_else(|| {
+                    Error::at(pointer, Code::InvalidEmail, format!("\"{}\" is not an email address", excerpt(text)))
+                })?;
+                Patch::Set((Operator::Overwrite, Value::Text(email.to_owned())))
+            }
+        };
+        self.push(FieldNumber::EMAIL, "email", pointer.to_owned(), patch);
+        Ok(())
+    }
+}
+
+fn edits(edit: &UserEdit, fields: &FieldSet) -> Result<Edits, Error> {
+    let mut edits = Edits::default();
+    edits.push_email("/email", &edit.email)?;
     for (key, json) in &edit.values {
         let pointer = format!("/values/{key}");
-        let field = fields.find_by_key(key).filter(|field| !field.archived).ok_or_else(|| {
-            Error::at(&*pointer, Code::InvalidRequest, format!("there is no field \"{}\"", excerpt(key)))
-        })?;
-        let patch = muster_core::value::patch_from_json(field, json)
-            .map_err(|misfit| Error::at(&*pointer, misfit.code, misfit.message))?;
-        edits.extend(Edit::from_patch(field.number, columns.len() as u16, patch));
-        columns.push(field.key.clone());
+        let field = writable(fields, key, &pointer)?;
+        let patch = patch_from_json(field, json).map_err(|misfit| Error::at(&*pointer, misfit.code, misfit.message))?;
+        edits.push(field.number, key, pointer, patch);
     }
-    Ok((edits, columns))
+    Ok(edits)
+}
+
+/// The field of a key that can be written.
+pub(crate) fn writable<'a>(fields: &'a FieldSet, key: &str, pointer: &str) -> Result<&'a Field, Error> {
+    let field = fields.find_by_key(key).filter(|field| !field.archived);
+    field.ok_or_else(|| Error::at(pointer, Code::InvalidRequest, format!("there is no field \"{}\"", excerpt(key))))
 }
 
 /// The error of a row as the refusal of a request.
-fn refused(error: &RowError, fields: &FieldSet) -> Error {
-    let pointer = error.column.as_deref().map(|column| match fields.find_by_key(column) {
-        Some(field) => format!("/values/{}", field.key),
-        None => format!("/{column}"),
-    });
-    let fault = Fault { column: None, pointer, code: error.code, message: error.message.clone() };
+fn refused(error: &RowError, columns: &[String], pointers: &[String]) -> Error {
+    let place = columns.iter().position(|column| Some(column) == error.column.as_ref());
+    let fault = Fault {
+        column: None,
+        pointer: place.map(|place| pointers[place].clone()),
+        code: error.code,
+        message: error.message.clone(),
+    };
     Error { code: error.code, detail: error.sentence(0), errors: vec![fault] }
 }

@@ -54,4 +54,16 @@ impl Dialect {
             Self::Postgres => false,
         }
     }
+
+    /// Looks up in a table, for each row of a set, what meets a condition; to stand behind `FROM {rows} AS r`. The planner of
+    /// PostgreSQL may turn a join around and read far too much where it knows little about the table; behind `OFFSET 0` it
+    /// does not look. SQLite takes the order that is written from `CROSS JOIN`.
+    pub fn look_up(self, table: &str, alias: &str, condition: &str) -> String {
+        match self {
+            Self::Sqlite => format!("CROSS JOIN {table} AS {alias} ON {condition}"),
+            Self::Postgres => {
+                format!("CROSS JOIN LATERAL (SELECT * FROM {table} AS {alias} WHERE {condition} OFFSET 0) AS {alias}")
+            }
+        }
+    }
 }

@@ -34,7 +34,7 @@ pub use communities::Community;
 pub use connection::{Connection, Transaction};
 pub use deliveries::{Attempt, ClaimedDelivery, Delivery, DeliveryFilter, DueDelivery, Verdict};
 pub use error::{Result, StoreError};
-pub use history::{ChangeSet, CommitInfo, HistoryFilter, JobChange, NewChangeSet, NewCommit, PastSet};
+pub use history::{ChangeSet, CommitInfo, HistoryFilter, JobChange, NewChangeSet, NewCommit, PastSet, Place, Touched};
 pub use idempotency::{KeptRequest, KeyOwner, RESERVATION_SECONDS, StoredAnswer};
 pub use jobs::{Claim, EndOfJob, Family, Job, JobFilter, JobRef, LEASE_SECONDS, NewJob, Prepared, Progress};
 pub use keys::{ApiKey, NewApiKey};

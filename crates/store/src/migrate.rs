@@ -25,6 +25,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(3, "webhooks", "0003_webhooks.sql"),
     migration!(4, "user_index", "0004_user_index.sql"),
     migration!(5, "idempotency", "0005_idempotency.sql"),
+    migration!(6, "history", "0006_history.sql"),
 ];
 
 /// The number under which PostgreSQL locks migrations, so that two processes that start together do not both migrate.

@@ -64,3 +64,30 @@ pub async fn plan(store: &Store, sql: &str) -> Vec<String> {
     let mut connection = store.read().await.expect("the database answers");
     connection.query(sql, &[], |row| row.string(column)).await.expect("the statement is right")
 }
+
+/// How the database would answer each statement that reads the history if the tables were large: the statement and the
+/// lines of its plan.
+pub async fn history_plans(store: &Store) -> Vec<(String, Vec<String>)> {
+    let mut plans = Vec::new();
+    for sql in crate::history::list::statements(store.dialect()) {
+        let mut tx = store.begin().await.expect("the database answers");
+        let explain = match store.dialect() {
+            Dialect::Sqlite => format!("EXPLAIN QUERY PLAN {}", sql.replace('$', "?")),
+            Dialect::Postgres => {
+                // To small tables the planner prefers to read them whole.
+                let large =
+                    "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off;
+                             SET LOCAL plan_cache_mode = force_generic_plan";
+                tx.batch(&format!("{large}; DEALLOCATE ALL; PREPARE planned AS {sql}"))
+                    .await
+                    .expect("it is a statement");
+                let count = (1..).take_while(|i| sql.contains(&format!("${i}"))).count();
+                format!("EXPLAIN (COSTS OFF) EXECUTE planned ({})", vec!["NULL"; count].join(", "))
+            }
+        };
+        let column = if store.dialect() == Dialect::Sqlite { 3 } else { 0 };
+        let lines = tx.query(&explain, &[], |row| row.string(column)).await.expect("the statement is right");
+        plans.push((sql, lines));
+    }
+    plans
+}

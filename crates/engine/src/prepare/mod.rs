@@ -4,14 +4,16 @@
 //! this order the engine has its speed: each page of the database is written once, and repeated keys lie side by side.
 //! Nothing is written to the database here but the name of what was made.
 //!
-//! Where the rows come from: [`file`], [`undo`], or the plan of a dry run ([`planned`]). What becomes of them: [`gather`].
+//! Where the rows come from: [`file`], [`filter`], [`undo`], or the plan of a dry run ([`planned`]). What becomes of them: [`gather`].
 
 mod file;
+mod filter;
 mod gather;
 mod planned;
 mod selection;
 mod undo;
 
+pub(crate) use filter::read_command;
 pub(crate) use gather::fingerprint_like;
 pub(crate) use selection::{Selection, past_outcomes};
 
@@ -78,7 +80,10 @@ pub(crate) async fn prepare(
         (Some(Relation::Undo | Relation::Retry) | None, Some(undone)) => {
             undo::prepare(engine, job, undone, fields, pulse).await
         }
-        (Some(Relation::Undo | Relation::Retry) | None, None) => file::prepare(engine, job, fields, pulse).await,
+        (Some(Relation::Undo | Relation::Retry) | None, None) => match job.source.listing.is_empty() {
+            true => file::prepare(engine, job, fields, pulse).await,
+            false => filter::prepare(engine, job, fields, pulse).await,
+        },
     }
 }
 

@@ -5,7 +5,7 @@ use super::{Preparation, hex};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::frames;
-use crate::job::{Job, PARENT_OUTCOMES, PARENT_PLAN, object, reference};
+use crate::job::{Job, LISTING, PARENT_OUTCOMES, PARENT_PLAN, object, reference};
 use muster_core::job::Counts;
 use muster_core::outcome::{Outcome, Status};
 use muster_store::Prepared;
@@ -33,7 +33,7 @@ pub(super) fn prepare(engine: &Engine, job: &Job) -> Result<Option<Preparation>>
         }
         let mut rows = Hashing { out: staging.create()?, hash: Sha256::new() };
         std::io::copy(&mut staging.read(&object(of, PARENT_PLAN), 0)?, &mut rows)?;
-        let listing = object(of, "listing");
+        let listing = object(of, LISTING);
         let listing = match staging.read(&listing, 0) {
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             file => file.map(|_| Some(listing))?,

@@ -4,6 +4,7 @@ mod apply;
 mod crash;
 mod fuses;
 mod harness;
+mod history;
 mod indexing;
 mod kinds;
 mod model;

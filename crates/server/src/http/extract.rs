@@ -2,7 +2,8 @@
 
 use super::App;
 use super::failure::Failure;
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::body::BodyDataStream;
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri};
@@ -87,13 +88,17 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
     }
 }
 
-/// Reads the query parameters of an address.
+/// Reads the query parameters of an address. What is wrong with one is said with its name.
 pub fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Failure> {
-    let Query(params) = Query::<T>::try_from_uri(uri).map_err(|rejection| {
-        let cause = std::error::Error::source(&rejection).map_or(String::new(), ToString::to_string);
-        Failure::new(Code::InvalidRequest, format!("The query is not valid: {cause}."))
-    })?;
-    Ok(params)
+    let pairs = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs)).map_err(|error| {
+        let pointer: String = error.path().iter().map(pointer_segment).collect();
+        let message = format!("The query is not valid: {}.", error.inner());
+        match pointer.is_empty() {
+            true => Failure::new(Code::InvalidRequest, message),
+            false => Error::at(pointer, Code::InvalidRequest, message).into(),
+        }
+    })
 }
 
 /// No query parameters. What an operation does not know is refused, so that nobody takes its answer for another one.
@@ -127,21 +132,25 @@ impl TryFrom<String> for Time {
 /// A JSON body as a type.
 pub struct Json<T>(pub T);
 
+/// The rest of a body behind what was read of it. Refuses with `body_too_large` more bytes than these.
+pub async fn collect(body: &mut BodyDataStream, mut bytes: Vec<u8>, limit: usize) -> Result<Vec<u8>, Failure> {
+    while let Some(more) = body.next().await {
+        bytes.extend_from_slice(&more.map_err(|_| cut_off())?);
+        if bytes.len() > limit {
+            let detail = format!("The body is larger than the {limit} bytes that this server accepts.");
+            return Err(Failure::new(Code::BodyTooLarge, detail));
+        }
+    }
+    Ok(bytes)
+}
+
 impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Failure> {
         check_json_headers(request.headers())?;
-        let limit = app.config.json_body_bytes;
-        let mut bytes = Vec::new();
         let mut body = request.into_body().into_data_stream();
-        while let Some(more) = body.next().await {
-            bytes.extend_from_slice(&more.map_err(|_| cut_off())?);
-            if bytes.len() > limit {
-                let detail = format!("The body is larger than the {limit} bytes that this server accepts.");
-                return Err(Failure::new(Code::BodyTooLarge, detail));
-            }
-        }
+        let bytes = collect(&mut body, Vec::new(), app.config.json_body_bytes).await?;
         parse(&bytes).map(Self)
     }
 }

@@ -115,7 +115,7 @@ async fn bulk_update(State(app): State<App>, Auth(caller): Auth, request: Reques
     let mut new = NewJob::new(JobKind::Update);
     new.options.match_by = Some(MatchBy::Email);
     new.options.queue = Some(QUEUE.to_owned());
-    let door = Door { file_part: "data", set: set_log_name, kind_option: None };
+    let door = Door { file_part: "data", set: set_log_name, kind_option: None, command_bytes: None };
     check_form(&request)?;
     let job = Description::new(door, new).receive(&app.engine, &caller, request).await?;
     Ok(Json(Queued {

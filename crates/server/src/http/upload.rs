@@ -1,8 +1,8 @@
 //! Files on their way in, as the body itself or as a part of a form. They stream: nothing here holds a file.
 
-use super::extract::cut_off;
+use super::extract::{collect, cut_off};
 use super::failure::Failure;
-use axum::body::{Body, Bytes};
+use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::multipart::{Field, Multipart, MultipartError};
 use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
@@ -30,6 +30,8 @@ pub struct Door {
     pub set: fn(&mut NewJob, &str, &str) -> Result<(), Error>,
     /// The option that says the kind, at a door that takes several.
     pub kind_option: Option<&'static str>,
+    /// The most bytes of a change by filter, at a door where a JSON object is one and no file.
+    pub command_bytes: Option<usize>,
 }
 
 /// A job while it is described, by query parameters and form parts in any order, each once.
@@ -67,9 +69,19 @@ impl Description {
         let content_type = header(request.headers(), CONTENT_TYPE);
         (self.new.charset, self.new.format) = (charset(content_type), Format::from_media_type(content_type));
         let announced = header(request.headers(), CONTENT_LENGTH).parse().unwrap_or(0);
+        let mut body = request.into_body().into_data_stream();
+        let mut first = Vec::new();
+        if let Some(limit) = self.door.command_bytes.filter(|_| self.new.format == Some(Format::Json)) {
+            first = first_bytes(&mut body).await?;
+            // A file begins with a bracket, a command with a brace.
+            if first.trim_ascii_start().first() == Some(&b'{') {
+                let command = collect(&mut body, first, limit).await?;
+                return Ok(engine.submit_command(caller, self.new, &command).await?);
+            }
+        }
         let mut upload = engine.submit(caller, self.new).await?;
         upload.check_room(announced)?;
-        let mut body = request.into_body().into_data_stream();
+        upload.write(&first)?;
         while let Some(bytes) = body.next().await {
             upload.write(&bytes.map_err(|_| cut_off())?)?;
         }
@@ -124,6 +136,18 @@ impl Description {
             )),
         }
     }
+}
+
+/// The first bytes of a body that are not white space, with what is before and behind them.
+async fn first_bytes(body: &mut BodyDataStream) -> Result<Vec<u8>, Failure> {
+    let mut first = Vec::new();
+    while first.iter().all(u8::is_ascii_whitespace)
+        && first.len() <= TEXT_BYTES
+        && let Some(bytes) = body.next().await
+    {
+        first.extend_from_slice(&bytes.map_err(|_| cut_off())?);
+    }
+    Ok(first)
 }
 
 /// Makes the job, also when whoever sent the file does not wait for the answer: what was begun here leaves either

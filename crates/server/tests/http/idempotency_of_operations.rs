@@ -58,6 +58,11 @@ const EXAMPLES: &[Example] = &[
     ("POST /v1/jobs/{id}/undo", Object::EndedJob, Content::None),
     ("POST /v1/jobs/{id}/retry", Object::EndedJob, Content::None),
     ("DELETE /v1/users/{id}", Object::User, Content::None),
+    (
+        "POST /v1/history",
+        Object::None,
+        Content::Json(|| json!({"user_id": 1, "field": "premium_currency", "op": "add", "value": 5})),
+    ),
     ("POST /v1/fields", Object::None, Content::Json(|| json!({"name": "Points", "type": "integer"}))),
     ("POST /v1/keys", Object::None, Content::Json(|| json!({"name": "New", "scopes": []}))),
     ("DELETE /v1/keys/{id}", Object::Key, Content::None),

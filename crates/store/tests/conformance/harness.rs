@@ -10,10 +10,9 @@ use muster_core::user::{Change, Operator, User, changes_to_stored};
 use muster_core::value::Value;
 use muster_store::dialect::Dialect;
 use muster_store::{
-    Claim, Connection, Family, Job, JobRef, KeyMoves, NewChangeSet, NewCommit, NewJob, Store, Transaction, UserKey,
-    UserRow, testing,
+    Claim, Connection, Family, Job, JobRef, KeyMoves, NewChangeSet, NewCommit, NewJob, Store, Touched, Transaction,
+    UserKey, UserRow, testing,
 };
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Condvar, Mutex};
 use tempfile::TempDir;
@@ -151,18 +150,19 @@ impl Bench {
         let (mut tx, reserved) = self.store.begin_commit(tenant, emails.len()).await.expect("a commit begins");
         let fields = tx.list_fields(tenant).await.expect("fields are listed");
         let (mut users, mut sets, mut moves) = (Vec::new(), Vec::new(), KeyMoves::default());
+        let mut touched = Touched::default();
         for (i, text) in emails.iter().enumerate() {
             let mut user = User::blank(UserId(reserved.first_user + i as i64), at(0));
             let changes = vec![change(FieldNumber::EMAIL, None, Some(Value::Text((*text).to_owned())))];
             user.apply(&changes, at(1));
             sets.push(set(&user, &changes, i as u64 + 2, &fields));
+            touched.add(&changes);
             moves.claims.insert(email(text), user.id);
             users.push(user);
         }
         assert!(tx.move_keys(tenant, &moves).await.expect("keys are claimed"));
         let rows = users.iter().map(|user| UserRow::new(user, 0, &fields)).collect();
         tx.insert_users(tenant, rows).await.expect("users are inserted");
-        let touched = BTreeSet::from([FieldNumber::EMAIL]);
         let actor = actor();
         let commit = new_commit(reserved.commit, 1, None, &actor);
         tx.insert_changes(tenant, &commit, sets, &touched).await.expect("changes are recorded");
@@ -178,7 +178,8 @@ impl Bench {
         user.apply(changes, at(second));
         let rows = vec![UserRow::new(user, planned, &fields)];
         assert!(tx.update_users(tenant, rows).await.expect("users are written"));
-        let touched = changes.iter().map(|change| change.field).collect();
+        let mut touched = Touched::default();
+        touched.add(changes);
         let actor = actor();
         let commit = new_commit(reserved.commit, second, job, &actor);
         let sets = vec![set(user, changes, 0, &fields)];

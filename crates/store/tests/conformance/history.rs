@@ -5,7 +5,7 @@ use muster_core::field::FieldNumber;
 use muster_core::id::{Tenant, UserId};
 use muster_core::user::{Change, User};
 use muster_core::value::Value;
-use muster_store::{ChangeSet, HistoryFilter};
+use muster_store::{ChangeSet, HistoryFilter, Place, Touched};
 
 cases![
     a_change_set_is_read_back_as_it_was_recorded,
@@ -70,7 +70,7 @@ async fn the_history_of_everybody_is_newest_first_in_the_order_of_commits(bench:
     loop {
         let page = list(&bench, tenant, &filter, 2).await;
         let Some(last) = page.last() else { break };
-        filter.before = Some(last.seq);
+        filter.before = Some(filter.place_of(last));
         paged.extend(page);
     }
     assert_eq!(paged, sets, "pages show each once");
@@ -81,7 +81,7 @@ async fn the_history_of_a_user_is_in_the_order_of_its_versions_and_comes_in_page
     let mut filter = HistoryFilter { user: Some(users[0].id), ..HistoryFilter::default() };
     assert_eq!(places(&list(&bench, tenant, &filter, 100).await), [(1, 3), (1, 2), (1, 1)]);
     assert_eq!(places(&list(&bench, tenant, &filter, 2).await), [(1, 3), (1, 2)]);
-    filter.before = Some(2);
+    filter.before = Some(Place::Version(2));
     assert_eq!(places(&list(&bench, tenant, &filter, 2).await), [(1, 1)]);
     filter.user = Some(UserId(99));
     assert_eq!(places(&list(&bench, tenant, &filter, 2).await), []);
@@ -146,8 +146,10 @@ async fn a_version_of_a_user_has_one_change_set(bench: Bench) {
     let (tenant, users) = set_up(&bench).await;
     let (mut tx, reserved) = bench.store.begin_commit(tenant, 0).await.expect("a commit begins");
     let set = muster_store::NewChangeSet { user: users[0].id, version: 3, line: 0, data: "[]".into() };
+    let mut touched = Touched::default();
+    touched.add(&[change(CITY, None, None)]);
     let actor = actor();
     let commit = muster_store::NewCommit { id: reserved.commit, at: at(40), job: None, actor: &actor };
-    let recorded = tx.insert_changes(tenant, &commit, vec![set], &[CITY].into()).await;
+    let recorded = tx.insert_changes(tenant, &commit, vec![set], &touched).await;
     recorded.expect_err("the history of a user has no two third versions");
 }

@@ -10,6 +10,7 @@ mod idempotency;
 mod jobs;
 mod keys;
 mod leases;
+mod lookup;
 mod migrate;
 mod parity;
 mod tenants;
@@ -29,6 +30,7 @@ const CASES: &[&[&str]] = &[
     jobs::CASES,
     keys::CASES,
     leases::CASES,
+    lookup::CASES,
     migrate::CASES,
     tenants::CASES,
     user_index::CASES,

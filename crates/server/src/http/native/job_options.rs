@@ -39,8 +39,8 @@ const OPTIONS: [(&str, &str); 16] = [
 ];
 
 /// What this face wants to know.
-pub fn door() -> Door {
-    Door { file_part: "file", set, kind_option: Some("kind") }
+pub fn door(command_bytes: usize) -> Door {
+    Door { file_part: "file", set, kind_option: Some("kind"), command_bytes: Some(command_bytes) }
 }
 
 fn set(new: &mut NewJob, name: &str, text: &str) -> Result<(), Error> {

@@ -61,7 +61,7 @@ async fn submit_job(
     Auth(caller): Auth,
     request: Request,
 ) -> Result<impl IntoResponse, Failure> {
-    let mut description = Description::new(door(), NewJob::new(JobKind::Update));
+    let mut description = Description::new(door(app.config.json_body_bytes), NewJob::new(JobKind::Update));
     for (name, text) in query::<Vec<(String, String)>>(request.uri())? {
         description.set(&name, &text)?;
     }

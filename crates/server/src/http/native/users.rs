@@ -2,7 +2,7 @@
 
 use crate::http::App;
 use crate::http::auth::Auth;
-use crate::http::extract::{Id, Json, NoParams, Params, patch};
+use crate::http::extract::{Id, Json, NoParams, Params, Time, patch};
 use crate::http::failure::Failure;
 use crate::http::page::{Cursor, Limit, Page};
 use crate::http::problem::Problems;
@@ -114,10 +114,22 @@ async fn list_users(
     Ok(Json(Page::new(users, page.next)))
 }
 
+/// At which time a user is asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct GetUser {
+    /// Answer the user as of this time. One who was not there yet or was deleted then is not found.
+    #[param(value_type = Option<String>, format = DateTime)]
+    at: Option<Time>,
+}
+
 /// Get a user
+///
+/// As it is now, or as it was at a time.
 #[utoipa::path(
     get, path = "/v1/users/{id}", tag = "Users",
-    params(("id" = i64, Path, description = "The user.")),
+    params(("id" = i64, Path, description = "The user."), GetUser),
     responses(
         (status = 200, description = "The user.", body = UserBody,
             headers(("ETag" = String, description = "The version."))),
@@ -129,9 +141,12 @@ async fn get_user(
     State(app): State<App>,
     Auth(caller): Auth,
     Id(id): Id<UserId>,
-    _: NoParams,
+    Params(GetUser { at }): Params<GetUser>,
 ) -> Result<impl IntoResponse, Failure> {
-    Ok(tagged(app.engine.get_user(&caller, id).await?))
+    Ok(tagged(match at {
+        Some(at) => app.engine.get_user_at(&caller, id, at.0).await?,
+        None => app.engine.get_user(&caller, id).await?,
+    }))
 }
 
 /// What changes about a user. What is absent stays.
