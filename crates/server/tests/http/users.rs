@@ -153,6 +153,18 @@ async fn a_deleted_user_is_restored_with_everything_unless_the_email_is_taken() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_user_is_shown_with_its_identities() {
+    on_every_database(async |app| {
+        let file = "source,source_id,identity_language\ncrm,7,de\n";
+        app.run("?kind=import&match_by=external", file).await;
+        let (_, page) = app.get("/v1/users").await;
+        let identity = json!({"source": "crm", "source_id": "7", "language": "de"});
+        assert_eq!((&page["data"][0]["identities"], &page["data"][0]["email"]), (&json!([identity]), &Value::Null));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn users_are_listed_page_by_page() {
     on_every_database(async |app| {
         let rows: String = (0..5).map(|i| format!("u{i}@example.com\n")).collect();

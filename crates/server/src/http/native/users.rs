@@ -13,6 +13,7 @@ use axum::response::IntoResponse;
 use jiff::Timestamp;
 use muster_core::field::FieldSet;
 use muster_core::id::UserId;
+use muster_core::identity::Identity;
 use muster_core::user::User;
 use muster_core::{Code, Patch};
 use muster_engine::UserEdit;
@@ -42,7 +43,7 @@ pub(super) struct UserBody {
     email: Option<String>,
     /// What names the user in other systems.
     #[schema(value_type = Vec<Object>)]
-    identities: [Value; 0],
+    identities: Vec<Identity>,
     /// The values by field key; a field without a value is not there. Decimals and currencies are strings, and so are
     /// whole numbers beyond 2^53.
     #[schema(value_type = Object)]
@@ -63,7 +64,7 @@ impl UserBody {
         Self {
             id: user.id.0,
             email: user.email.clone(),
-            identities: [],
+            identities: user.identities.clone(),
             values: values.collect(),
             version: user.version,
             created_at: user.created_at,
