@@ -49,9 +49,11 @@ pub fn plan_undo(user: &User, of: JobId, past: &[Past], rules: &Rules<'_>) -> Pl
         (changes, []) if changes.is_empty() => Plan::Unchanged,
         (changes, []) => Plan::Update(changes),
         (changes, kept) => {
-            let kept = kept.join(", ");
-            let message = format!("somebody changed {kept} after the job, so it was kept");
-            let error = RowError { column: Some(kept), ..RowError::row(Code::ChangedSinceJob, message) };
+            let message = match kept {
+                [_] => "somebody changed it after the job, so it was kept",
+                _ => "somebody changed them after the job, so they were kept",
+            };
+            let error = RowError { column: Some(kept.join(", ")), ..RowError::row(Code::ChangedSinceJob, message) };
             if changes.is_empty() { Plan::Skip(error) } else { Plan::UpdatePart(changes, error) }
         }
     }

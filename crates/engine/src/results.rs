@@ -216,6 +216,7 @@ impl Engine {
                     first_lines: Vec::new(),
                 });
                 group.count += 1;
+                // Rows of a job without a file stand on no line.
                 if reason.line > 0 && group.first_lines.len() < EXAMPLES {
                     group.first_lines.push(reason.line);
                 }
