@@ -61,6 +61,11 @@ impl<'a> Gathering<'a> {
                 self.named.insert(edit.field);
             }
         }
+        if let Key::Unique(field, _) = &row.key
+            && self.job.dry_run
+        {
+            self.named.insert(*field);
+        }
         self.take_prepared(PreparedRow::new(user, row))
     }
 

@@ -136,3 +136,14 @@ async fn a_plan_needs_an_end_and_fields_that_are_as_they_were() {
         assert_eq!(refusal(&bench, open.id).await, Code::PlanOutdated);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_is_no_earlier_job_with_the_same_file() {
+    for place in places().await {
+        let bench = place.set_up().await;
+        bench.plan(JobKind::Import, &[], PEOPLE).await;
+        let first = bench.import(PEOPLE).await;
+        assert_eq!(first.same_file_as, None);
+        assert_eq!(bench.import(PEOPLE).await.same_file_as, Some(first.id));
+    }
+}
