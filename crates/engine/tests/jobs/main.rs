@@ -2,6 +2,7 @@
 
 mod apply;
 mod crash;
+mod crowd;
 mod fuses;
 mod harness;
 mod history;
@@ -12,6 +13,7 @@ mod planned;
 mod queries;
 mod receiver;
 mod retry;
+mod states;
 mod together;
 mod undo;
 mod watch;
