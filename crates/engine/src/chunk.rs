@@ -102,6 +102,8 @@ pub(crate) struct PlannedChunk {
     pub record: ChunkRecord,
     pub created: Vec<UserRow>,
     pub updated: Vec<UserRow>,
+    /// Users whom rows name and do not change, and the versions on which that was decided.
+    pub held: Vec<(UserId, i64)>,
     pub sets: Vec<NewChangeSet>,
     /// Which of the change sets touch which fields.
     pub touched: Touched,

@@ -258,6 +258,8 @@ impl<'a> Planner<'a> {
 
     fn finish(mut self) -> PlannedChunk {
         let fields = self.order.rules.fields;
+        let held = self.users.iter().filter(|working| !working.is_changed() && working.stored > 0);
+        self.planned.held = held.map(|working| (working.user.id, working.stored)).collect();
         for working in self.users.iter().filter(|working| working.is_changed()) {
             self.planned.affected += u64::from(working.counts);
             if self.order.dry_run {

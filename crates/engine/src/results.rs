@@ -37,6 +37,8 @@ const BLOCK_BYTES: usize = 64 << 10;
 pub enum ResultFormat {
     /// Comma, CRLF, UTF-8.
     Csv,
+    /// The same for a spreadsheet: texts that it would run begin with an apostrophe, and the column `_escaped` says which.
+    Spreadsheet,
     /// One JSON object for each line.
     Ndjson,
 }
@@ -278,7 +280,7 @@ fn write_results(
 
 /// The columns of a job's records, where they are JSON and wanted as CSV. Refuses with `too_many_columns`.
 fn tabulate(engine: &Engine, job: &Job, format: ResultFormat) -> Result<Option<Table>> {
-    let Some(file) = job.source.file.as_ref().filter(|file| file.format.is_json() && format == ResultFormat::Csv)
+    let Some(file) = job.source.file.as_ref().filter(|file| file.format.is_json() && format != ResultFormat::Ndjson)
     else {
         return Ok(None);
     };

@@ -20,6 +20,7 @@ enum Object {
     None,
     User,
     Key,
+    Field,
     QueuedJob,
     PausedJob,
     EndedJob,
@@ -64,6 +65,7 @@ const EXAMPLES: &[Example] = &[
         Content::Json(|| json!({"user_id": 1, "field": "premium_currency", "op": "add", "value": 5})),
     ),
     ("POST /v1/fields", Object::None, Content::Json(|| json!({"name": "Points", "type": "integer"}))),
+    ("PATCH /v1/fields/{id}", Object::Field, Content::Json(|| json!({"indexed": true}))),
     ("POST /v1/keys", Object::None, Content::Json(|| json!({"name": "New", "scopes": []}))),
     ("DELETE /v1/keys/{id}", Object::Key, Content::None),
     ("POST /v1/webhooks", Object::None, Content::Json(|| json!({"url": "https://example.com/new"}))),
@@ -105,9 +107,11 @@ impl<'a> Place<'a> {
         json_of(place.request(Method::POST, &format!("/v1/jobs/{paused}/pause"))).await;
         let first = async |path: &str| place.get(path).await["data"][0]["id"].to_string().trim_matches('"').to_owned();
         let (user, keys) = (first("/v1/users").await, place.get("/v1/keys").await);
+        let field = first("/v1/fields").await;
         let other = keys["data"].as_array().into_iter().flatten().find(|key| key["scopes"] == json!([]));
         place.objects.extend([
             (Object::User, user),
+            (Object::Field, field),
             (Object::Key, id_of(other.expect("it was made")).to_owned()),
             (Object::QueuedJob, queued),
             (Object::PausedJob, paused),
