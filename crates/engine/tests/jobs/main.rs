@@ -3,6 +3,7 @@
 mod apply;
 mod by_filter;
 mod crash;
+mod crowd;
 mod fuses;
 mod harness;
 mod history;
@@ -13,6 +14,7 @@ mod planned;
 mod queries;
 mod receiver;
 mod retry;
+mod states;
 mod together;
 mod undo;
 mod watch;
