@@ -7,7 +7,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 
-/// Every point, in the order in which a job passes them.
+/// Every point, in the order in which a job passes them; those of an erasure stand last, though it ends as others do.
 pub const POINTS: &[&str] = &[
     "accept.writing",
     "accept.staged",
@@ -22,6 +22,11 @@ pub const POINTS: &[&str] = &[
     "apply.committed",
     "finish.merged",
     "finish.ended",
+    "erase.claimed",
+    "erase.scrubbed",
+    "erase.answered",
+    "erase.written",
+    "erase.committed",
 ];
 
 /// What happens at a point.

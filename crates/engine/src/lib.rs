@@ -15,6 +15,7 @@ mod commit;
 mod communities;
 mod deliver;
 mod engine;
+mod erase;
 mod error;
 mod events;
 mod fault;

@@ -151,8 +151,25 @@ pub(crate) async fn merge(engine: &Engine, job: &Job) -> Result<Option<String>> 
     Ok(Some(name))
 }
 
+/// Refuses with `results_expired` where what became of a job's rows is gone.
+pub(crate) fn check_results(job: &Job) -> Result<()> {
+    match job.results_expired_at {
+        None => Ok(()),
+        Some(at) => {
+            let detail = format!("What became of the rows was removed at {at}, after its time; the counts stay.");
+            Err(EngineError::refuse(Code::ResultsExpired, detail))
+        }
+    }
+}
+
+/// Whether what the rows of a job looked like is gone.
+fn is_without_originals(job: &Job) -> bool {
+    job.file_erased_at.is_some() && (job.source.file.is_some() || !job.source.listing.is_empty())
+}
+
 impl Engine {
     async fn outcomes(&self, job: Job) -> Result<(Job, Outcomes)> {
+        check_results(&job)?;
         let collected = match job.results {
             None => Some(collect(self, &job).await?),
             Some(_) => None,
@@ -246,6 +263,9 @@ fn write_results(
         (None, Some(listing)) => (listing, listing_source(job)),
         (None, None) => return RowWriter::new(format, job, fields, &listing_source(job).header, None, out)?.finish(),
     };
+    if is_without_originals(job) {
+        return write_without_originals(engine, job, fields, outcomes, &source.header, (filter, format), out);
+    }
     let mut records = open_records(engine.staging(), name, &source)?;
     let mut selection = Selection::open(engine.staging(), job)?;
     let (mut record, mut written) = (Record::new(), 0);
@@ -276,9 +296,43 @@ fn write_results(
     writer.finish()
 }
 
+/// Writes results of a job whose file is gone: every row with what became of it, its own cells blank.
+fn write_without_originals(
+    engine: &Engine,
+    job: &Job,
+    fields: &FieldSet,
+    mut outcomes: Outcomes,
+    header: &[String],
+    (filter, format): (StatusFilter, ResultFormat),
+    out: &mut impl Write,
+) -> Result<()> {
+    let mut selection = Selection::open(engine.staging(), job)?;
+    let mut writer = RowWriter::new(format, job, fields, header, None, out)?;
+    let (mut number, mut written, mut next) = (0, 0, outcomes.next()?);
+    while written < job.counts.received {
+        number += 1;
+        if !selection.as_mut().map_or(Ok(true), |selection| selection.takes(number))? {
+            continue;
+        }
+        written += 1;
+        let outcome = next.take_if(|outcome| outcome.record == number);
+        if filter.takes(outcome.as_ref()) {
+            writer.write_blank(number, outcome.as_ref())?;
+        }
+        if outcome.is_some() {
+            next = outcomes.next()?;
+        }
+    }
+    writer.finish()
+}
+
 /// The columns of a job's records, where they are JSON and wanted as CSV. Refuses with `too_many_columns`.
 fn tabulate(engine: &Engine, job: &Job, format: ResultFormat) -> Result<Option<Table>> {
-    let Some(file) = job.source.file.as_ref().filter(|file| file.format.is_json() && format == ResultFormat::Csv)
+    let Some(file) = job
+        .source
+        .file
+        .as_ref()
+        .filter(|file| file.format.is_json() && format == ResultFormat::Csv && !is_without_originals(job))
     else {
         return Ok(None);
     };

@@ -207,7 +207,7 @@ pub(crate) struct ChangedUser {
     pub fields: FieldSet,
 }
 
-fn check_version(user: &User, wanted: Option<i64>) -> Result<()> {
+pub(crate) fn check_version(user: &User, wanted: Option<i64>) -> Result<()> {
     match wanted {
         Some(version) if version != user.version => {
             let detail = format!("The user has version {} now.", user.version);

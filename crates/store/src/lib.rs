@@ -10,6 +10,7 @@ mod communities;
 mod connection;
 mod deliveries;
 pub mod dialect;
+mod erasure;
 mod error;
 mod fields;
 mod history;

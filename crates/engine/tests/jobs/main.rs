@@ -2,6 +2,7 @@
 
 mod apply;
 mod crash;
+mod erase;
 mod fuses;
 mod harness;
 mod history;

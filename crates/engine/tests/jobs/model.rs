@@ -151,7 +151,11 @@ impl File {
         match choose.below(4) {
             0 => {}
             1 => {
-                let points: Vec<&str> = POINTS.iter().copied().filter(|point| !point.starts_with("accept")).collect();
+                let points: Vec<&str> = POINTS
+                    .iter()
+                    .copied()
+                    .filter(|point| !point.starts_with("accept") && !point.starts_with("erase"))
+                    .collect();
                 faults.plan(choose.one_of(&points), choose.below(2) as u32, Fault::Crash);
             }
             2 => {

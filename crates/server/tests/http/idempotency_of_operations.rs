@@ -64,6 +64,7 @@ const EXAMPLES: &[Example] = &[
         Content::Json(|| json!({"user_id": 1, "field": "premium_currency", "op": "add", "value": 5})),
     ),
     ("POST /v1/fields", Object::None, Content::Json(|| json!({"name": "Points", "type": "integer"}))),
+    ("PATCH /v1/community", Object::None, Content::Json(|| json!({"name": "New"}))),
     ("POST /v1/keys", Object::None, Content::Json(|| json!({"name": "New", "scopes": []}))),
     ("DELETE /v1/keys/{id}", Object::Key, Content::None),
     ("POST /v1/webhooks", Object::None, Content::Json(|| json!({"url": "https://example.com/new"}))),
@@ -78,7 +79,8 @@ const EXAMPLES: &[Example] = &[
 const READS: &[(&str, &str)] = &[("POST /v1/users/query", "a filter can be longer than an address may be")];
 
 /// Where everything shows that an example changes.
-const LISTS: &[&str] = &["/v1/jobs", "/v1/users", "/v1/fields", "/v1/keys", "/v1/history", "/v1/webhooks"];
+const LISTS: &[&str] =
+    &["/v1/jobs", "/v1/users", "/v1/fields", "/v1/keys", "/v1/history", "/v1/webhooks", "/v1/community"];
 
 /// What shows in none: secrets, and when something is to be sent.
 const UNSEEN: &[&str] =

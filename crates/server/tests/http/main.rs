@@ -2,6 +2,7 @@
 
 mod app;
 mod authorization;
+mod community;
 mod errors;
 mod fields;
 mod formats;

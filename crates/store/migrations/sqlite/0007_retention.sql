@@ -1,0 +1,16 @@
+-- What a community decides for itself; what it does not say is the default.
+ALTER TABLE communities ADD COLUMN settings TEXT NOT NULL DEFAULT '{}';
+
+-- Since when the file of a job is gone, and what became of its rows.
+ALTER TABLE jobs ADD COLUMN file_erased_at INTEGER;
+ALTER TABLE jobs ADD COLUMN results_expired_at INTEGER;
+CREATE INDEX jobs_with_file ON jobs (tenant, finished_at, id) WHERE file_erased_at IS NULL;
+CREATE INDEX jobs_with_results ON jobs (tenant, finished_at, id) WHERE results_expired_at IS NULL;
+CREATE INDEX webhook_deliveries_by_time ON webhook_deliveries (tenant, occurred_at, id);
+
+-- Work that one process does for all of them: who does it, until when by the database's clock.
+CREATE TABLE leases (
+    name TEXT NOT NULL PRIMARY KEY,
+    owner TEXT NOT NULL,
+    expires_at INTEGER NOT NULL
+);
