@@ -170,6 +170,9 @@ impl Engine {
         let inserted = async {
             let mut tx = self.store().begin().await?;
             tx.lock_job(reference(parent)).await?;
+            if child.relation != Relation::Undo {
+                check_kept(&mut tx, parent).await?;
+            }
             check_siblings(&mut tx, parent, &child).await?;
             let job: Job = tx.insert_job(of.tenant, &new).await?;
             if let Some(at) = parent.file_erased_at {
@@ -225,6 +228,23 @@ impl Engine {
         }
         Ok(if relation == Relation::Undo { String::new() } else { input })
     }
+}
+
+/// Refuses where what a child takes over may hold somebody who is being erased, or went while it was taken over. The parent
+/// must be locked.
+async fn check_kept(tx: &mut Transaction, parent: &Job) -> Result<()> {
+    if tx.has_open_erasure(parent.tenant).await? {
+        let detail =
+            "Somebody of the community is being erased, and the job may hold the person; try again afterwards.";
+        return Err(EngineError::refuse(Code::InvalidState, detail));
+    }
+    let again: Option<Job> = tx.get_job(parent.tenant, parent.id).await?;
+    let again = again.ok_or_else(|| EngineError::not_found("job"))?;
+    if (again.file_erased_at, again.results_expired_at) == (parent.file_erased_at, parent.results_expired_at) {
+        return Ok(());
+    }
+    check_results(&again)?;
+    check_file(&again)
 }
 
 /// At most one job of each kind writes for a job (section 10 of the contract, "Children"). The parent must be locked.

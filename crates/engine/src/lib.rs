@@ -37,6 +37,7 @@ mod pulse;
 mod query;
 mod result_rows;
 mod results;
+mod retention;
 mod run;
 mod selection;
 mod sign;
@@ -69,6 +70,7 @@ pub use muster_store::{
 };
 pub use query::{FoundUsers, UserQuery};
 pub use results::{ErrorGroup, ResultFormat, StatusFilter};
+pub use retention::Swept;
 pub use run::Step;
 pub use staging::Staging;
 pub use target::{Targets, is_public};

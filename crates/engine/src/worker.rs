@@ -10,6 +10,7 @@ use crate::clock::random;
 use crate::engine::Engine;
 use crate::error::{EngineError, Result, chain};
 use crate::prepare::hex;
+use crate::retention::Swept;
 use crate::run::{Run, Step};
 use muster_core::id::JobId;
 use std::collections::{HashMap, VecDeque};
@@ -124,6 +125,13 @@ impl Worker {
             Ok(0) => {}
             Ok(keys) => tracing::info!(keys, "idempotency keys that had expired were removed"),
             Err(error) => tracing::error!(cause = chain(&error), "expired idempotency keys could not be removed"),
+        }
+        match self.engine.sweep_expired_as(&self.owner.name).await {
+            Ok(swept) if swept == Swept::default() => {}
+            Ok(Swept { files, results, deliveries }) => {
+                tracing::info!(files, results, deliveries, "what was over its time was removed");
+            }
+            Err(error) => tracing::error!(cause = chain(&error), "what is over its time could not be removed"),
         }
     }
 

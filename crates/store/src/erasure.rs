@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::{Connection, JobRef, Transaction};
 use jiff::Timestamp;
 use muster_core::id::{JobId, Tenant, UserId};
+use muster_core::webhook::DeliveryStatus;
 use std::collections::BTreeSet;
 
 impl Connection {
@@ -55,5 +56,70 @@ impl Transaction {
     pub async fn note_results_expired(&mut self, of: JobRef, at: Timestamp) -> Result<()> {
         let sql = "UPDATE jobs SET results_expired_at = coalesce(results_expired_at, $3) WHERE tenant = $1 AND id = $2";
         self.execute(sql, params![of.tenant.0, &of.id.to_string(), at.as_microsecond()]).await.map(drop)
+    }
+}
+
+/// What of a job is removed after its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeptOfJob {
+    /// The file that was sent.
+    File,
+    /// What became of its rows.
+    Results,
+}
+
+impl Connection {
+    /// Jobs that ended until a time, are tidied up, and of which this is not noted as gone; those that ended first come
+    /// first.
+    pub async fn list_jobs_to_clear(
+        &mut self,
+        tenant: Tenant,
+        what: KeptOfJob,
+        until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<JobRef>> {
+        let gone = match what {
+            KeptOfJob::File => "file_erased_at",
+            KeptOfJob::Results => "results_expired_at",
+        };
+        let sql = format!(
+            "SELECT j.id FROM jobs AS j
+             WHERE j.tenant = $1 AND j.{gone} IS NULL AND j.finished_at <= $2
+               AND NOT EXISTS (SELECT 1 FROM job_queue AS q WHERE q.job_id = j.id)
+             ORDER BY j.finished_at, j.id LIMIT $3"
+        );
+        let params = params![tenant.0, until.as_microsecond(), i64::from(limit)];
+        self.query(&sql, params, |row| Ok(JobRef { tenant, id: row.parsed(0)? })).await
+    }
+
+    /// Whether somebody of the community is to be erased and is not yet.
+    pub async fn has_open_erasure(&mut self, tenant: Tenant) -> Result<bool> {
+        let sql = "SELECT count(*) FROM job_queue AS q JOIN jobs AS j ON j.tenant = q.tenant AND j.id = q.job_id
+                   WHERE q.tenant = $1 AND j.kind = 'erase' AND j.state <> 'cancelled'";
+        Ok(self.query_one(sql, params![tenant.0], |row| row.int(0)).await? > 0)
+    }
+}
+
+impl Transaction {
+    /// Removes at most so many deliveries of events that happened until a time and are not pending, and says how many.
+    pub async fn delete_old_deliveries(&mut self, tenant: Tenant, until: Timestamp, limit: i64) -> Result<u64> {
+        let sql = "DELETE FROM webhook_deliveries WHERE tenant = $1 AND id IN (
+                       SELECT id FROM webhook_deliveries WHERE tenant = $1 AND occurred_at <= $2 AND status <> $4
+                       ORDER BY occurred_at, id LIMIT $3
+                   ) AND status <> $4";
+        let pending = DeliveryStatus::Pending.as_str();
+        self.execute(sql, params![tenant.0, until.as_microsecond(), limit, pending]).await
+    }
+
+    /// Takes work that one process does for all, or goes on with it: by the database's clock, for so long. False where
+    /// another one has it.
+    pub async fn take_lease(&mut self, name: &str, owner: &str, seconds: i64) -> Result<bool> {
+        let now = self.dialect().now();
+        let sql = format!(
+            "INSERT INTO leases (name, owner, expires_at) VALUES ($1, $2, {now} + $3)
+             ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, expires_at = excluded.expires_at
+             WHERE leases.owner = excluded.owner OR leases.expires_at <= {now}"
+        );
+        Ok(self.execute(&sql, params![name, owner, seconds * 1_000_000]).await? == 1)
     }
 }

@@ -34,6 +34,7 @@ mod webhooks;
 pub use communities::Community;
 pub use connection::{Connection, Transaction};
 pub use deliveries::{Attempt, ClaimedDelivery, Delivery, DeliveryFilter, DueDelivery, Verdict};
+pub use erasure::KeptOfJob;
 pub use error::{Result, StoreError};
 pub use history::{ChangeSet, CommitInfo, HistoryFilter, JobChange, NewChangeSet, NewCommit, PastSet, Place, Touched};
 pub use idempotency::{KeptRequest, KeyOwner, RESERVATION_SECONDS, StoredAnswer};

@@ -12,6 +12,7 @@ mod model;
 mod planned;
 mod queries;
 mod receiver;
+mod retention;
 mod retry;
 mod together;
 mod undo;

@@ -3,6 +3,7 @@
 mod app;
 mod authorization;
 mod community;
+mod erasure;
 mod errors;
 mod fields;
 mod formats;

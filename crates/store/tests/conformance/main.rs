@@ -3,6 +3,7 @@
 mod addresses;
 mod claims;
 mod communities;
+mod erasure;
 mod fields;
 mod harness;
 mod history;
@@ -24,6 +25,7 @@ use harness::RAN;
 const CASES: &[&[&str]] = &[
     claims::CASES,
     communities::CASES,
+    erasure::CASES,
     fields::CASES,
     history::CASES,
     idempotency::CASES,
