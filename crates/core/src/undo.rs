@@ -23,6 +23,8 @@ pub struct Past {
     pub job: Option<JobId>,
     /// The job that this job took back, if it did.
     pub undoes: Option<JobId>,
+    /// Whether another job took this job back.
+    pub undone: bool,
     /// What changed.
     pub changes: Vec<Change>,
 }
@@ -49,16 +51,20 @@ pub fn plan_undo(user: &User, of: JobId, past: &[Past], rules: &Rules<'_>) -> Pl
         (changes, []) if changes.is_empty() => Plan::Unchanged,
         (changes, []) => Plan::Update(changes),
         (changes, kept) => {
-            let kept = kept.join(", ");
-            let message = format!("somebody changed {kept} after the job, so it was kept");
-            let error = RowError { column: Some(kept), ..RowError::row(Code::ChangedSinceJob, message) };
+            let message = match kept {
+                [_] => "somebody changed it after the job, so it was kept",
+                _ => "somebody changed them after the job, so they were kept",
+            };
+            let error = RowError { column: Some(kept.join(", ")), ..RowError::row(Code::ChangedSinceJob, message) };
             if changes.is_empty() { Plan::Skip(error) } else { Plan::UpdatePart(changes, error) }
         }
     }
 }
 
 /// What happened to a field and still matters: what a job did and another job took back again did not happen.
-fn entries(field: FieldNumber, past: &[Past]) -> Vec<(Option<JobId>, &Change)> {
+///
+/// Where a job left a field as it had found it, taking the job back writes nothing, and that it was says only the job.
+fn entries(field: FieldNumber, of: JobId, past: &[Past]) -> Vec<(Option<JobId>, &Change)> {
     let mut entries: Vec<(Option<JobId>, &Change)> = Vec::new();
     for set in past {
         for change in set.changes.iter().filter(|change| change.field == field) {
@@ -71,12 +77,20 @@ fn entries(field: FieldNumber, past: &[Past]) -> Vec<(Option<JobId>, &Change)> {
             }
         }
     }
+    let is_undone = |job| past.iter().any(|set| set.job == job && set.undone);
+    while let Some((job, last)) = entries.last().copied().filter(|(job, _)| *job != Some(of) && is_undone(*job)) {
+        let from = entries.iter().rposition(|(other, _)| *other != job).map_or(0, |before| before + 1);
+        if entries[from].1.old != last.new {
+            break;
+        }
+        entries.truncate(from);
+    }
     entries
 }
 
 /// A user whom the job made is deleted, unless somebody else has had to do with the user since.
 fn undo_creation(of: JobId, past: &[Past]) -> Plan {
-    let others = |field| entries(field, past).iter().any(|(job, _)| *job != Some(of));
+    let others = |field| entries(field, of, past).iter().any(|(job, _)| *job != Some(of));
     if touched(past, None).into_iter().any(others) {
         let message = "the job made the user, and somebody changed the user after it, so the user was kept";
         return Plan::Skip(RowError::row(Code::ChangedSinceJob, message));
@@ -113,7 +127,7 @@ impl Reversal {
         past: &[Past],
         rules: &Rules<'_>,
     ) -> Result<(), RowError> {
-        let entries = entries(number, past);
+        let entries = entries(number, of, past);
         let others = entries.iter().rposition(|(job, _)| *job != Some(of));
         let (before, since) = entries.split_at(others.map_or(0, |last| last + 1));
         let by_job = |entries: &[(Option<JobId>, &'_ Change)]| -> Vec<Change> {
@@ -206,6 +220,7 @@ mod tests {
         Other,
         Second,
         UndoSecond,
+        UndoneSecond,
     }
 
     impl By {
@@ -217,13 +232,13 @@ mod tests {
             match self {
                 Self::Undo => Self::Job.job(),
                 Self::UndoSecond => Self::Second.job(),
-                Self::Job | Self::Other | Self::Second => None,
+                Self::Job | Self::Other | Self::Second | Self::UndoneSecond => None,
             }
         }
     }
 
     fn past(version: i64, by: By, changes: Vec<Change>) -> Past {
-        Past { version, job: by.job(), undoes: by.undoes(), changes }
+        Past { version, job: by.job(), undoes: by.undoes(), undone: by == UndoneSecond, changes }
     }
 
     /// Applies entries `(by, field, op, value)` to a user of version 1 and undoes the job.
@@ -260,7 +275,7 @@ mod tests {
         undo(entries).0.get(number).map(|value| value.to_string())
     }
 
-    use By::{Job, Other, Second, Undo, UndoSecond};
+    use By::{Job, Other, Second, Undo, UndoSecond, UndoneSecond};
     use Operator::{Add, Overwrite, Subtract};
     const COINS: &str = "premium_currency";
 
@@ -318,6 +333,9 @@ mod tests {
         let other =
             [(Job, COINS, Overwrite, Some(5)), (Second, COINS, Add, Some(2)), (Other, COINS, Add, Some(1)), undone[2]];
         assert_eq!(balance(&other).as_deref(), Some("6"), "only what goes back to exactly what was found");
+        let there_and_back = |by| [undone[0], (by, COINS, Add, Some(2)), (by, COINS, Subtract, Some(2))];
+        assert_eq!(balance(&there_and_back(UndoneSecond)), None, "taking that back had nothing to write");
+        assert_eq!(balance(&there_and_back(Second)).as_deref(), Some("5"), "it is changes that count, not values");
     }
 
     #[test]

@@ -194,7 +194,7 @@ impl Run {
             return Err(Error::new(Code::TooManyFailures, detail));
         }
         if let Some(most) = options.max_affected.filter(|most| affected > *most) {
-            let detail = format!("More than {most} users would have been changed, which is what max_affected allows.");
+            let detail = format!("More users would have been changed than max_affected allows, which is {most}.");
             return Err(Error::new(Code::TooManyAffected, detail));
         }
         if options.on_error == Some(OnError::Abort) && planned.counts.failed > 0 {

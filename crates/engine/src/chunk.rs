@@ -102,6 +102,8 @@ pub(crate) struct PlannedChunk {
     pub record: ChunkRecord,
     pub created: Vec<UserRow>,
     pub updated: Vec<UserRow>,
+    /// Users whom rows name and do not change, and the versions on which that was decided.
+    pub held: Vec<(UserId, i64)>,
     pub sets: Vec<NewChangeSet>,
     /// Which of the change sets touch which fields.
     pub touched: Touched,
@@ -225,8 +227,8 @@ async fn load_past(chunk: &Chunk, order: &Order<'_>, source: &mut Source<'_>) ->
     }
     let since: Vec<(UserId, i64)> = chunk.rows.iter().filter_map(|row| row.user.zip(row.since)).collect();
     for set in source.connection().list_past(order.tenant, &since, order.rules.fields).await? {
-        let PastSet { user, version, job, undoes, changes } = set;
-        past.entry(user).or_default().push(Past { version, job, undoes, changes });
+        let PastSet { user, version, job, undoes, undone, changes } = set;
+        past.entry(user).or_default().push(Past { version, job, undoes, undone, changes });
     }
     Ok(past)
 }

@@ -16,6 +16,10 @@ pub(crate) async fn write(
     if !planned.index.hold_fields(tx, tenant).await? || !tx.update_users(tenant, planned.updated).await? {
         return Ok(false);
     }
+    // What rows were refused for, or did not have to change, must still be so.
+    if !tx.are_at_versions(tenant, &planned.held).await? {
+        return Ok(false);
+    }
     if !tx.move_keys(tenant, &planned.moves).await? {
         return Ok(false);
     }

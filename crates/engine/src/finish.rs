@@ -67,7 +67,8 @@ impl Run {
                         Status::Failed | Status::Skipped => {}
                         Status::Created | Status::Updated | Status::Unchanged => {
                             let row: PreparedRow = frames::decode(&buffer)?;
-                            let row = PreparedRow { expected: Some(version), ..row };
+                            // Whom it was planned for, who may not be who was found when the rows were prepared.
+                            let row = PreparedRow { user: outcome.user, expected: Some(version), ..row };
                             frames::write(&mut plan, &frames::encode(&row)?)?;
                         }
                     }

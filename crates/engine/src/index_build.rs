@@ -29,14 +29,18 @@ impl Engine {
     /// caller goes away. Refuses fields whose type cannot be indexed.
     pub async fn set_indexed(&self, caller: &Caller, id: FieldId, indexed: bool) -> Result<Field> {
         caller.require(Scope::FieldsWrite)?;
-        let (engine, tenant) = (self.clone(), caller.tenant);
-        tokio::spawn(async move {
-            if indexed { engine.build_index(tenant, id).await } else { engine.drop_index(tenant, id).await }
-        })
-        .await?
+        let (engine, caller) = (self.clone(), caller.clone());
+        let work = async move {
+            match indexed {
+                true => engine.build_index(&caller, id).await,
+                false => engine.drop_index(&caller, id).await,
+            }
+        };
+        tokio::spawn(work).await?
     }
 
-    async fn build_index(&self, tenant: Tenant, id: FieldId) -> Result<Field> {
+    async fn build_index(&self, caller: &Caller, id: FieldId) -> Result<Field> {
+        let tenant = caller.tenant;
         let mut field = self.begin_index(tenant, id).await?;
         while field.rules.index == Index::Building {
             let fields = self.fields(tenant).await?;
@@ -48,7 +52,7 @@ impl Engine {
             // Somebody may have dropped the index and begun another one, which is theirs to complete: look again.
             if field.rules.index == Index::Building && now.epoch() == fields.epoch() {
                 field = change(&mut tx, tenant, field, Index::Ready).await?;
-                tx.commit().await?;
+                caller.commit(tx).await?;
             }
         }
         Ok(field)
@@ -92,7 +96,8 @@ impl Engine {
         Ok(())
     }
 
-    async fn drop_index(&self, tenant: Tenant, id: FieldId) -> Result<Field> {
+    async fn drop_index(&self, caller: &Caller, id: FieldId) -> Result<Field> {
+        let tenant = caller.tenant;
         let mut tx = self.store().begin().await?;
         tx.lock_fields(tenant).await?;
         let field = find(&tx.list_fields(tenant).await?, id)?;
@@ -101,7 +106,7 @@ impl Engine {
         }
         let field = change(&mut tx, tenant, field, Index::None).await?;
         tx.clear_index(tenant, field.number).await?;
-        tx.commit().await?;
+        caller.commit(tx).await?;
         Ok(field)
     }
 }

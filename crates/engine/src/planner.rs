@@ -55,6 +55,8 @@ pub(crate) struct Planner<'a> {
     /// Who has the keys that rows want to give away.
     taken: HashMap<UserKey, UserId>,
     past: HashMap<UserId, Vec<Past>>,
+    /// The keys that the row at hand may not take: a row before it in the file claims them for another user.
+    lost: Vec<UserKey>,
     now: Timestamp,
 }
 
@@ -69,7 +71,7 @@ impl<'a> Planner<'a> {
         let users = users.into_iter().map(|user| Working::new(user.clone(), user.version)).collect();
         let index = IndexChanges::new(order.rules.fields);
         let planned = PlannedChunk { at: now, index, ..PlannedChunk::default() };
-        Self { order, planned, users, made: HashMap::new(), taken, past, now }
+        Self { order, planned, users, made: HashMap::new(), taken, past, lost: Vec::new(), now }
     }
 
     pub(crate) fn run(mut self, chunk: &Chunk, row_users: &[RowUser], carry: Option<Carry>) -> PlannedChunk {
@@ -87,8 +89,11 @@ impl<'a> Planner<'a> {
                 Err(error) => (self.failed(&prepared.row, None, error), None),
                 Ok(user) => {
                     if let Some(expected) = prepared.expected.filter(|_| first) {
-                        outdated = user.map_or(0, |i| self.users[i].stored) != expected;
+                        let (id, stored) =
+                            user.map_or((None, 0), |i| (Some(self.users[i].user.id), self.users[i].stored));
+                        outdated = stored != expected || stored > 0 && id != prepared.user;
                     }
+                    self.lost = prepared.lost_keys(self.order.rules.fields);
                     let outdated = outdated && prepared.expected.is_some();
                     let outcome =
                         if outdated { self.outdated(&prepared.row, user) } else { self.row(&prepared.row, user) };
@@ -229,6 +234,9 @@ impl<'a> Planner<'a> {
                 if let Some(taken) = gained.clone().find(|key| !free(key)) {
                     return Err(not_unique(&taken, working.stored > 0, row, changes, &self.order));
                 }
+                if let Some(lost) = gained.clone().find(|key| self.lost.contains(key)) {
+                    return Err(taken_in_file(&lost, row, changes, &self.order));
+                }
                 self.taken.extend(gained.map(|key| (key, after.id)).collect::<Vec<_>>());
             }
             working.before.get_or_insert((working.user.deleted, before));
@@ -250,6 +258,8 @@ impl<'a> Planner<'a> {
 
     fn finish(mut self) -> PlannedChunk {
         let fields = self.order.rules.fields;
+        let held = self.users.iter().filter(|working| !working.is_changed() && working.stored > 0);
+        self.planned.held = held.map(|working| (working.user.id, working.stored)).collect();
         for working in self.users.iter().filter(|working| working.is_changed()) {
             self.planned.affected += u64::from(working.counts);
             if self.order.dry_run {
@@ -291,6 +301,12 @@ fn move_keys(planned: &mut PlannedChunk, user: &User, was_deleted: bool, before:
 
 fn moves_keys(field: FieldNumber, fields: &FieldSet) -> bool {
     matches!(field, FieldNumber::EMAIL | FieldNumber::IDENTITIES | FieldNumber::DELETED) || fields.is_unique(field)
+}
+
+/// A row before it in the file gives the key to another user.
+fn taken_in_file(lost: &UserKey, row: &Row, changes: &[Change], order: &Order<'_>) -> RowError {
+    let message = "another row of the file gives the same value to another user, and comes first";
+    RowError { code: Code::NotUnique, message: message.to_owned(), ..not_unique(lost, false, row, changes, order) }
 }
 
 /// Somebody else has the key. Where the row names its user by one thing and gives another, which names somebody else, it

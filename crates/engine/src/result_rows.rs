@@ -4,12 +4,14 @@ use crate::error::{EngineError, Result};
 use crate::job::Job;
 use crate::results::ResultFormat;
 use muster_core::field::FieldSet;
+use muster_core::intake::formula::{ESCAPED_COLUMN, defuse};
 use muster_core::intake::header::RESULT_COLUMNS;
 use muster_core::intake::json::{table::Table, with_members};
 use muster_core::intake::records::Record;
 use muster_core::outcome::Outcome;
 use muster_core::user::{changes_from_stored, wire_or_null};
 use serde_json::{Map, Value as Json, json};
+use std::borrow::Cow;
 use std::io::Write;
 
 /// The columns that results add to the original ones.
@@ -39,6 +41,8 @@ pub(crate) struct RowWriter<'a, W: Write> {
     header: &'a [String],
     /// The columns of JSON records.
     table: Option<Table>,
+    /// Whether a spreadsheet is to open the file, so that it must not run what it holds.
+    defuses: bool,
     out: Out<W>,
 }
 
@@ -57,17 +61,29 @@ impl<'a, W: Write> RowWriter<'a, W> {
         out: W,
     ) -> Result<Self> {
         let shown: Vec<usize> = (0..header.len()).filter(|i| !RESULT_COLUMNS.contains(&header[*i].trim())).collect();
+        let defuses = format == ResultFormat::Spreadsheet;
         let out = match format {
             ResultFormat::Ndjson => Out::Ndjson(out),
-            ResultFormat::Csv => {
+            ResultFormat::Csv | ResultFormat::Spreadsheet => {
                 let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(out);
                 let names = shown.iter().map(|i| header[*i].as_str()).chain(OURS);
-                let names = names.chain(job.dry_run.then_some(CHANGES));
-                writer.write_record(names).map_err(csv_error)?;
+                let names = names.chain(job.dry_run.then_some(CHANGES)).chain(defuses.then_some(ESCAPED_COLUMN));
+                let harmless =
+                    names.map(|name: &str| defuse(name).filter(|_| defuses).map_or(Cow::from(name), Cow::from));
+                writer.write_record(harmless.map(Cow::into_owned)).map_err(csv_error)?;
                 Out::Csv(Box::new(writer))
             }
         };
-        Ok(Self { fields, has_lines: job.source.file.is_some(), dry_run: job.dry_run, shown, header, table, out })
+        Ok(Self {
+            fields,
+            has_lines: job.source.file.is_some(),
+            dry_run: job.dry_run,
+            shown,
+            header,
+            table,
+            defuses,
+            out,
+        })
     }
 
     /// Writes a row of which nothing is left but what became of it.
@@ -100,7 +116,13 @@ impl<'a, W: Write> RowWriter<'a, W> {
                 let cells = self.shown.iter().map(cell);
                 let changes = self.dry_run.then(|| changes.map_or(String::new(), |changes| changes.to_string()));
                 let cells = cells.chain(ours.iter().map(String::as_str)).chain(changes.as_deref());
-                writer.write_record(cells).map_err(csv_error)
+                match self.defuses {
+                    false => writer.write_record(cells).map_err(csv_error),
+                    true => {
+                        let names = self.shown.iter().map(|i| self.header[*i].trim()).chain(OURS).chain([CHANGES]);
+                        write_defused(writer, names.zip(cells))
+                    }
+                }
             }
             Out::Ndjson(out) => {
                 let mut object = Map::new();
@@ -135,6 +157,21 @@ impl<'a, W: Write> RowWriter<'a, W> {
             Out::Ndjson(mut out) => Ok(out.flush()?),
         }
     }
+}
+
+/// Writes cells so that no spreadsheet runs one, and names those that were changed for it.
+fn write_defused<'a, W: Write>(
+    writer: &mut csv::Writer<W>,
+    cells: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Result<()> {
+    let mut defused = Vec::new();
+    for (name, cell) in cells {
+        let harmless = defuse(cell).inspect(|_| defused.push(name));
+        writer.write_field(harmless.as_deref().unwrap_or(cell)).map_err(csv_error)?;
+    }
+    let escaped = if defused.is_empty() { String::new() } else { json!(defused).to_string() };
+    writer.write_field(escaped).map_err(csv_error)?;
+    writer.write_record(None::<&[u8]>).map_err(csv_error)
 }
 
 fn csv_error(error: csv::Error) -> EngineError {

@@ -18,6 +18,7 @@ use muster_core::field::FieldSet;
 use muster_core::id::JobId;
 use muster_core::intake::json::table::Table;
 use muster_core::intake::records::Record;
+use muster_core::intake::sniff::Source;
 use muster_core::intake::{Limits, ReadError};
 use muster_core::outcome::{Outcome, Status};
 use muster_core::scope::Scope;
@@ -37,6 +38,8 @@ const BLOCK_BYTES: usize = 64 << 10;
 pub enum ResultFormat {
     /// Comma, CRLF, UTF-8.
     Csv,
+    /// The same for a spreadsheet: texts that it would run begin with an apostrophe, and the column `_escaped` says which.
+    Spreadsheet,
     /// One JSON object for each line.
     Ndjson,
 }
@@ -231,6 +234,7 @@ impl Engine {
                     first_lines: Vec::new(),
                 });
                 group.count += 1;
+                // Rows of a job without a file stand on no line.
                 if reason.line > 0 && group.first_lines.len() < EXAMPLES {
                     group.first_lines.push(reason.line);
                 }
@@ -328,12 +332,8 @@ fn write_without_originals(
 
 /// The columns of a job's records, where they are JSON and wanted as CSV. Refuses with `too_many_columns`.
 fn tabulate(engine: &Engine, job: &Job, format: ResultFormat) -> Result<Option<Table>> {
-    let Some(file) = job
-        .source
-        .file
-        .as_ref()
-        .filter(|file| file.format.is_json() && format == ResultFormat::Csv && !is_without_originals(job))
-    else {
+    let wants = |file: &&Source| file.format.is_json() && format != ResultFormat::Ndjson && !is_without_originals(job);
+    let Some(file) = job.source.file.as_ref().filter(wants) else {
         return Ok(None);
     };
     let mut records = open_records(engine.staging(), &job.staged, file)?;

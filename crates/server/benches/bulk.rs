@@ -42,6 +42,10 @@ struct Options {
     /// Send the update once more with its rows ten times, to see whether the memory grows
     #[arg(long)]
     long: bool,
+    /// Instead: whether memory grows with the file. Plans and applies the update, and reads all results, in a server of its
+    /// own for its rows once and ten times
+    #[arg(long)]
+    memory: bool,
     /// What cargo says to a benchmark
     #[arg(long, hide = true)]
     bench: bool,
@@ -68,9 +72,13 @@ async fn main() -> Result<()> {
         None => "SQLite",
     };
     println!("{database}, {} rows, from the first byte sent to the end of the job\n", grouped(options.rows));
-    println!("{:<12}{:>12}{:>10}{:>12}{:>14}", "", "rows", "seconds", "rows/s", "peak memory");
+    println!("{:<16}{:>12}{:>10}{:>12}{:>14}", "", "rows", "seconds", "rows/s", "peak memory");
     let imported = client.measure("import", &people, 1, &server).await?;
     imported.expect("created", options.rows)?;
+    if options.memory {
+        drop(server);
+        return compare_memory(&home, client.key, &changes, options.rows).await;
+    }
     let updated = client.measure("update", &changes, 1, &server).await?;
     updated.expect("updated", options.rows)?;
     if options.long {
@@ -79,6 +87,24 @@ async fn main() -> Result<()> {
         long.expect("received", options.rows * LONG)?;
         println!("\nof the long update {}", long.counts);
     }
+    Ok(())
+}
+
+/// The peak of a server that plans and applies a file and gives its results, and of another for a file ten times as long.
+async fn compare_memory(home: &Home, key: String, changes: &Path, rows: u64) -> Result<()> {
+    let mut peaks = Vec::new();
+    for times in [1, LONG] {
+        let server = Server::start(home)?;
+        let client = Muster::new(&server.address, key.clone())?;
+        for kind in ["update&dry_run=true", "update"] {
+            let job = client.measure(kind, changes, times, &server).await?;
+            job.expect("received", rows * times)?;
+            client.read_results(&job).await?;
+        }
+        peaks.push(server.peak_memory().unwrap_or_default());
+        println!("{:<24}peak with all results read {} MiB", "", peaks[peaks.len() - 1] / 1_024);
+    }
+    println!("\n{LONG} times the rows take {:.2} times the memory", peaks[1] as f64 / peaks[0] as f64);
     Ok(())
 }
 
@@ -195,12 +221,24 @@ impl Muster {
             }
         };
         let took = begun.elapsed();
-        let ended = Ended { counts: job["counts"].clone() };
-        if text(&job, "/state")? != "completed" {
+        let ended = Ended { id: text(&job, "/id")?.to_owned(), counts: job["counts"].clone() };
+        if !["completed", "planned"].contains(&text(&job, "/state")?) {
             return Err(format!("the job did not complete: {job}").into());
         }
         ended.print(kind, times, took, server.peak_memory());
         Ok(ended)
+    }
+
+    /// Reads all results of a job and forgets them.
+    async fn read_results(&self, job: &Ended) -> Result<()> {
+        let url = format!("{}/v1/jobs/{}/results", self.address, job.id);
+        let mut response = self.http.get(url).bearer_auth(&self.key).send().await?.error_for_status()?;
+        let mut bytes = 0;
+        while let Some(block) = response.chunk().await? {
+            bytes += block.len();
+        }
+        println!("{:<24}results of {} bytes", "", grouped(bytes as u64));
+        Ok(())
     }
 
     async fn ask(&self, request: reqwest::RequestBuilder) -> Result<Value> {
@@ -215,6 +253,7 @@ impl Muster {
 
 /// A job that is over.
 struct Ended {
+    id: String,
     counts: Value,
 }
 
@@ -232,13 +271,13 @@ impl Ended {
 
     fn print(&self, kind: &str, times: u64, took: Duration, peak: Option<u64>) {
         let name = match times {
-            1 => kind.to_owned(),
-            times => format!("{kind} x{times}"),
+            1 => kind.replace("&dry_run=true", ", dry"),
+            times => format!("{} x{times}", kind.replace("&dry_run=true", ", dry")),
         };
         let (rows, seconds) = (self.count("received"), took.as_secs_f64());
         let speed = grouped((rows as f64 / seconds) as u64);
         let peak = peak.map_or("unknown".to_owned(), |kilobytes| format!("{} MiB", kilobytes / 1_024));
-        println!("{name:<12}{:>12}{seconds:>10.1}{speed:>12}{peak:>14}", grouped(rows));
+        println!("{name:<16}{:>12}{seconds:>10.1}{speed:>12}{peak:>14}", grouped(rows));
     }
 }
 

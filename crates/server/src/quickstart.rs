@@ -1,10 +1,11 @@
-//! Trying Muster: a real server in this process, a community with some fields, an import, a bulk update with broken rows,
-//! what became of them, and the history of one user. Everything but the community and the key goes through the public API.
+//! Trying Muster: a real server in this process, a community with some fields, an import, a bulk update with broken rows that
+//! is planned, looked at, applied and undone, and the history of one user. Everything but the community and the key goes through the public API.
 //!
 //! It can be run again, also after it was interrupted anywhere: what is there is used, and the same users are sent again.
 
 use crate::cli::client::Client;
 use crate::cli::out::{self, Table};
+use crate::cli::preview::preview;
 use crate::cli::progress::{Progress, follow};
 use crate::cli::report::{RemoteJob, duration, error_table, errors};
 use crate::cli::submit::{Sending, send};
@@ -32,8 +33,10 @@ const PORTS: u16 = 50;
 const PLACES: usize = 2;
 /// What the sample files depend on.
 const SEED: u64 = 1;
+/// How many rows of a plan are shown.
+const PREVIEW: usize = 2;
 /// How many changes of a user are shown.
-const CHANGES: usize = 10;
+const CHANGES: usize = 15;
 
 /// `muster quickstart`
 #[derive(Args, Clone, Debug)]
@@ -120,20 +123,27 @@ async fn tell(client: &Client, users: u64) -> Result<String> {
     let rows = Rows::new(plan(Kind::Import), users, Broken::Count(0));
     let (count, columns) = (out::count(users, "user"), columns(&rows.header()));
     chapter(format!("Import {count} from a CSV file of {columns} columns"))?;
-    let imported = run(client, "import", "users.csv", rows).await?;
+    let imported = run(client, &[("kind", "import")], "users.csv", rows).await?;
 
     let broken = Broken::Count((users / 1_000).max(8));
     let rows = Rows::new(plan(Kind::Update), users, broken);
     let somebody = rows.somebody();
-    chapter(format!("Update {count} from a CSV file that adds, subtracts and overwrites; some rows are broken"))?;
-    let updated = run(client, "update", "changes.csv", rows).await?;
+    chapter(format!("Plan an update of {count} that adds, subtracts and overwrites; some rows are broken"))?;
+    let planned = run(client, &[("kind", "update"), ("dry_run", "true")], "changes.csv", rows).await?;
+    let (title, table) = preview(client, &planned, PREVIEW).await?;
+    out::data(format!("\n  {title}\n{}", indented(table)))?;
+
+    chapter("Apply exactly this plan".to_owned())?;
+    let updated = run_child(client, &planned, "apply").await?;
     if updated.counts.failed > 0 {
-        out::data("")?;
-        out::data(indented(error_table(&errors(client, &updated.id).await?)))?;
+        out::data(format!("\n{}", indented(error_table(&errors(client, &updated.id).await?))))?;
     }
 
+    chapter("Undo it".to_owned())?;
+    let undone = run_child(client, &updated, "undo").await?;
+
     chapter(format!("What happened to {somebody}"))?;
-    out::data(indented(history(client, &somebody, &[updated, imported]).await?))?;
+    out::data(indented(history(client, &somebody, &[undone, updated, imported]).await?))?;
     Ok(somebody)
 }
 
@@ -173,21 +183,32 @@ async fn make_fields(client: &Client) -> Result<()> {
 }
 
 /// Sends a file, watches its job, and says in a line what became of it.
-async fn run(client: &Client, kind: &str, file: &str, rows: Rows) -> Result<RemoteJob> {
-    let query = [("kind".to_owned(), kind.to_owned())];
+async fn run(client: &Client, options: &[(&str, &str)], file: &str, rows: Rows) -> Result<RemoteJob> {
+    let query: Vec<_> = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let blocks = try_unfold(rows, |mut rows| async move {
         let block = rows.next_block()?;
         io::Result::Ok(block.map(|block| (block, rows)))
     });
     let sending = Sending { name: Some(file.to_owned()), bytes: None, body: Body::wrap_stream(blocks) };
-    let mut progress = Progress::new();
-    let answer = send(client, &query, None, sending, &progress).await?;
-    let id = RemoteJob::read(&answer)?.id;
+    let progress = Progress::new();
+    let accepted = send(client, &query, None, sending, &progress).await?;
+    ended(client, &accepted, progress).await
+}
+
+/// The same with a job that is made of a job.
+async fn run_child(client: &Client, parent: &RemoteJob, verb: &str) -> Result<RemoteJob> {
+    let request = client.request(Method::POST, &format!("/v1/jobs/{}/{verb}", parent.id));
+    ended(client, &client.json(request).await?, Progress::new()).await
+}
+
+async fn ended(client: &Client, accepted: &Value, mut progress: Progress) -> Result<RemoteJob> {
+    let id = RemoteJob::read(accepted)?.id;
     let ended = follow(client, &id, &mut progress).await;
     progress.clear();
     let job = RemoteJob::read(&ended?)?;
     match job.state.as_str() {
         "completed" => out::data(format!("  {}", summary(&job)))?,
+        "planned" => out::data(format!("  {}; nothing is written yet", summary(&job)))?,
         _ => job.verdict()?,
     }
     Ok(job)
@@ -228,7 +249,10 @@ async fn history(client: &Client, email: &str, jobs: &[RemoteJob]) -> Result<Tab
             Some(other) => other.to_string(),
         };
         let job = cell("job_id");
-        let name = jobs.iter().find(|known| known.id == job).map_or(job, |known| known.name.clone());
+        let name = jobs.iter().find(|known| known.id == job).map_or(job, |known| match known.kind.as_str() {
+            "undo" => format!("undo of {}", known.name),
+            _ => known.name.clone(),
+        });
         let [field, op, old, new, line] = ["field", "op", "old", "new", "line"].map(cell);
         table.row([field, op, old, new, line, name]);
     }
@@ -251,7 +275,7 @@ fn invitation(client: &Client, key: &str, home: &Home, email: &str, once: bool) 
 
   curl -H \"Authorization: Bearer $MUSTER_KEY\" \"$MUSTER_URL/v1/users?email={email}\"
 
-  printf 'Email,Points,Points_op\\n{email},5,add\\n' | {muster} update -
+  printf 'Email,Points,Points_op\\n{email},5,add\\n' | {muster} update - --dry-run
 
   {muster} jobs list{end}"
     )

@@ -40,7 +40,7 @@ pub struct Job<S> {
     pub staged: String,
     /// How long the input is.
     pub size_bytes: u64,
-    /// The latest earlier job with the same bytes and kind.
+    /// The latest earlier job with the same bytes and kind that was no dry run.
     pub same_file_as: Option<JobId>,
     /// Whether it only plans.
     pub dry_run: bool,
@@ -360,7 +360,7 @@ impl Transaction {
                  cursor, bytes_done, received, created, updated, unchanged, skipped, failed, dry_run, parent_job_id,
                  relation, undoes)
              VALUES ($1, $2, $3, $4, 'queued', $5, $6, $7, $8, $9, $10, $11,
-                 (SELECT e.id FROM jobs AS e WHERE e.tenant = $1 AND e.sha256 = $11 AND e.kind = $4 AND e.sha256 <> ''
+                 (SELECT e.id FROM jobs AS e WHERE e.tenant = $1 AND e.sha256 = $11 AND e.kind = $4 AND e.sha256 <> '' AND NOT e.dry_run
                   ORDER BY e.number DESC LIMIT 1),
                  $12, $13, 0, 0, FALSE, FALSE, 0, 0, 0, 0, 0, 0, 0, 0, $14, $15, $16, $17) RETURNING {COLUMNS}"
         );

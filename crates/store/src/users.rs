@@ -264,6 +264,18 @@ impl Transaction {
         self.execute_rows(&sql, params![tenant.0], keys).await
     }
 
+    /// Whether these users still have these versions.
+    pub async fn are_at_versions(&mut self, tenant: Tenant, users: &[(UserId, i64)]) -> Result<bool> {
+        let join = self.dialect().join();
+        let sql = format!(
+            "SELECT 1 FROM {{rows}} AS r {join} users AS u ON u.tenant = $1 AND u.id = r.id AND u.version = r.version"
+        );
+        let rows = Rows::new()
+            .int("id", users.iter().map(|(id, _)| id.0).collect())
+            .int("version", users.iter().map(|(_, version)| *version).collect());
+        Ok(self.query_rows(&sql, params![tenant.0], &rows, |_| Ok(())).await?.len() == users.len())
+    }
+
     /// Adds users.
     pub async fn insert_users(&mut self, tenant: Tenant, users: Vec<UserRow>) -> Result<()> {
         let sql = "INSERT INTO users (tenant, id, version, email, identities, deleted, field_values, created_at, updated_at)

@@ -19,6 +19,7 @@ pub mod compression;
 mod csv;
 mod dialect;
 pub mod encoding;
+pub mod formula;
 pub mod header;
 pub mod json;
 mod json_row;

@@ -3,6 +3,7 @@
 #[cfg(doc)]
 use super::Limits;
 use super::csv::Raw;
+use super::formula;
 use super::json::split::Piece;
 
 /// Why the row of a record fails before anybody looks at its values. Columns count from 0.
@@ -121,6 +122,16 @@ impl Record {
     /// What a spreadsheet says about a cell, columns counted from 0.
     pub fn mark(&self, column: usize) -> Option<Mark> {
         self.marks.iter().find(|(marked, _)| *marked == column).map(|(_, mark)| *mark)
+    }
+
+    /// Makes the cells of these columns what they were before they were defused.
+    pub(super) fn restore(&mut self, columns: &[usize]) {
+        let (mut text, mut ends) = (String::with_capacity(self.text.len()), Vec::with_capacity(self.ends.len()));
+        for (column, cell) in self.cells().enumerate() {
+            text.push_str(if columns.contains(&column) { formula::restore(cell) } else { cell });
+            ends.push(text.len());
+        }
+        (self.text, self.ends) = (text, ends);
     }
 
     /// Takes over the text of a JSON record.

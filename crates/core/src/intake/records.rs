@@ -6,6 +6,7 @@
 pub use super::record::{Defect, Mark, Record};
 
 use super::csv::Parser;
+use super::formula::{ESCAPED_COLUMN, escaped_columns};
 use super::json::check_grammar;
 use super::json::split::{Array, Lines, malformed};
 use super::sniff::{Format, Source};
@@ -20,6 +21,8 @@ pub struct Records<R: Read> {
     reader: Reader<R>,
     number: u64,
     state: State,
+    /// The header, and the index of its column that names defused cells, where it has one.
+    escaped: Option<(Vec<String>, usize)>,
 }
 
 enum Reader<R: Read> {
@@ -54,10 +57,12 @@ impl<R: Read> Records<R> {
     /// Reads the bytes as they were staged, from the first, as `source` says. A workbook is unpacked into memory unless it is
     /// given a [scratch](Self::with_scratch) file.
     pub fn new(reader: R, source: &Source, limits: Limits) -> Self {
+        let escaped = source.header.iter().position(|name| name.trim() == ESCAPED_COLUMN);
+        let escaped = escaped.map(|index| (source.header.clone(), index));
         let splitter = match source.format {
             Format::Xlsx => {
                 let reader = Reader::Workbook(Box::new(Workbook::new(reader, source, limits)));
-                return Self { reader, number: 0, state: State::Reading };
+                return Self { reader, number: 0, state: State::Reading, escaped };
             }
             Format::Csv => {
                 let delimiter = source.delimiter.and_then(|delimiter| u8::try_from(delimiter).ok());
@@ -69,7 +74,7 @@ impl<R: Read> Records<R> {
         let skip = if source.format == Format::Csv { 1 + u8::from(source.sep_line) } else { 0 };
         let text = Text::new(reader, source, limits);
         let reader = Reader::Text(Box::new(TextReader { text, at: 0, splitter, skip }));
-        Self { reader, number: 0, state: State::Reading }
+        Self { reader, number: 0, state: State::Reading, escaped }
     }
 
     /// Unpacks a workbook into this empty file, which nobody else may use meanwhile. Other formats do not need it.
@@ -95,7 +100,14 @@ impl<R: Read> Records<R> {
             Reader::Workbook(workbook) => workbook.read(record, self.number + 1),
         };
         match &result {
-            Ok(true) => self.number += 1,
+            Ok(true) => {
+                self.number += 1;
+                if let Some((header, index)) = &self.escaped
+                    && !record.text(*index).is_empty()
+                {
+                    record.restore(&escaped_columns(record.text(*index), header));
+                }
+            }
             Ok(false) => self.state = State::Ended,
             Err(ReadError::Io(_)) => {}
             Err(ReadError::Fault(error)) => self.state = State::Failed(error.clone()),

@@ -10,6 +10,7 @@ use super::compression::{Compression, Expanded};
 use super::csv::Parser;
 use super::dialect::{detect_delimiter, detect_json, is_delimiter, is_zip, refuse_binary, refuse_markup, sep_line};
 use super::encoding::{Encoding, Guess, Transcoder};
+use super::formula::{self, ESCAPED_COLUMN};
 use super::records::Record;
 use super::{Limits, ReadError};
 use crate::{Code, Error};
@@ -306,5 +307,6 @@ pub(super) fn check_header(header: &Record, limits: Limits) -> Result<Vec<String
         let detail = format!("Column {column} of line {line} is too long for the name of a column.");
         return Err(Error::new(Code::MissingHeader, detail));
     }
-    Ok(header.cells().map(str::to_owned).collect())
+    let escaped = header.cells().any(|name| name.trim() == ESCAPED_COLUMN);
+    Ok(header.cells().map(|name| if escaped { formula::restore(name) } else { name }.to_owned()).collect())
 }

@@ -7,6 +7,7 @@
 //! This is proptest with a generator of changes rather than libFuzzer, because it runs on stable Rust and wherever the other
 //! tests run.
 
+mod filter;
 mod header;
 mod json;
 mod mutate;

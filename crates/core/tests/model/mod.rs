@@ -105,7 +105,8 @@ pub fn read_row(columns: &[Column], row: &[String], rules: &Rules) -> Result<(St
     Ok((email, wishes))
 }
 
-fn read_email(cell: &str) -> Result<String, &'static str> {
+/// Reads the email that names somebody, or says the code of its fault.
+pub fn read_email(cell: &str) -> Result<String, &'static str> {
     let email = cell.trim();
     match email.split('@').collect::<Vec<_>>().as_slice() {
         _ if email.is_empty() => Err("missing_key"),
@@ -169,7 +170,7 @@ impl Model {
 }
 
 /// What the field holds afterwards.
-fn outcome(wish: &Wish, old: Option<&str>, overdraft: Overdraft) -> Result<Option<String>, &'static str> {
+pub fn outcome(wish: &Wish, old: Option<&str>, overdraft: Overdraft) -> Result<Option<String>, &'static str> {
     let field = wish.field;
     let Some(value) = &wish.value else {
         return if field.required { Err("required_field") } else { Ok(None) };

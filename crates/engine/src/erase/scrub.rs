@@ -109,7 +109,7 @@ fn scrub_plan(staging: &Staging, name: &str, subject: &Subject, fields: &FieldSe
         let prepared: PreparedRow = frames::decode(&buffer)?;
         if prepared.user == Some(subject.id()) || subject.is_in_row(&prepared.row, fields) {
             let row = Row { key: Key::Id(subject.id()), edits: Vec::new(), ..prepared.row };
-            let blank = PreparedRow { user: Some(subject.id()), row, expected: Some(NO_VERSION), since: None };
+            let blank = PreparedRow { expected: Some(NO_VERSION), ..PreparedRow::new(Some(subject.id()), row) };
             frames::write(&mut to, &frames::encode(&blank)?)?;
             changed = true;
         } else {

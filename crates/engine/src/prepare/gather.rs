@@ -61,6 +61,11 @@ impl<'a> Gathering<'a> {
                 self.named.insert(edit.field);
             }
         }
+        if let Key::Unique(field, _) = &row.key
+            && self.job.dry_run
+        {
+            self.named.insert(*field);
+        }
         self.take_prepared(PreparedRow::new(user, row))
     }
 
@@ -126,8 +131,8 @@ impl<'a> Gathering<'a> {
         Ok(())
     }
 
-    /// Of several rows that give the same key to different users the lowest record wins, the others fail (section 10 of
-    /// the contract, "Order"). The rows wait in a scratch file until it is known who loses.
+    /// Of several rows that give the same key to different users the lowest record wins (section 10 of the contract,
+    /// "Order"). The others are marked: they fail where their user does not have the key already. The rows wait in a scratch file until it is known who loses.
     fn settle_claims(&mut self, sorted: Sorted, rows: &mut impl Write) -> Result<()> {
         let (staging, fields) = (self.staging, self.fields);
         let mut claims = Sorter::new(staging, BUFFER_BYTES / 4);
@@ -157,19 +162,17 @@ impl<'a> Gathering<'a> {
         let mut next = losers.next()?;
         while frames::read(&mut waiting, &mut key)?.is_some() {
             frames::read(&mut waiting, &mut value)?;
-            let loses = next.take_if(|loser| loser.key == key);
-            match loses {
-                None => drop(frames::write(rows, &value)?),
-                Some(loser) => {
-                    let PreparedRow { user, row, .. } = frames::decode(&value)?;
-                    let edit = frames::decode::<u32>(&loser.value)? as usize;
-                    self.decide(&failed(&row, user, taken_in_file(&row, edit, self.fields)))?;
-                    // A row may lose more than one value.
-                    next = losers.next()?;
-                    while next.as_ref().is_some_and(|other| other.key == key) {
-                        next = losers.next()?;
-                    }
-                }
+            let mut lost: Vec<u32> = Vec::new();
+            while let Some(loser) = next.take_if(|loser| loser.key == key) {
+                // A row may lose more than one value.
+                lost.push(frames::decode(&loser.value)?);
+                next = losers.next()?;
+            }
+            if lost.is_empty() {
+                frames::write(rows, &value)?;
+            } else {
+                let row = PreparedRow { lost, ..frames::decode(&value)? };
+                frames::write(rows, &frames::encode(&row)?)?;
             }
         }
         Ok(())
@@ -191,20 +194,6 @@ fn find_losers(mut claims: Sorted, staging: &Staging) -> Result<Sorted> {
         }
     }
     Ok(losers.finish()?)
-}
-
-fn taken_in_file(row: &Row, edit: usize, fields: &FieldSet) -> RowError {
-    let edit = row.edits.get(edit);
-    let value = edit.and_then(|edit| match &edit.patch {
-        EditPatch::Set(_, value) => Some(value.to_string()),
-        EditPatch::Clear => None,
-    });
-    let column = edit.map_or("", |edit| match fields.get(edit.field) {
-        Some(field) => field.name.as_str(),
-        None => fields.key_of(edit.field).unwrap_or_default(),
-    });
-    let message = "another row of the file gives the same value to another user, and comes first";
-    RowError::cell(Code::NotUnique, column, &value.unwrap_or_default(), message)
 }
 
 /// Whether values of this field name users.

@@ -25,8 +25,8 @@ use muster_core::field::FieldSet;
 use muster_core::id::UserId;
 use muster_core::intake::ReadError;
 use muster_core::job::{Counts, Relation};
-use muster_core::key::Key;
-use muster_core::plan::Row;
+use muster_core::key::{Key, UserKey};
+use muster_core::plan::{EditPatch, Row};
 use muster_store::Prepared;
 use serde::{Deserialize, Serialize};
 
@@ -41,11 +41,24 @@ pub(crate) struct PreparedRow {
     pub expected: Option<i64>,
     /// The version that the user had after the first change set of the job that is being undone.
     pub since: Option<i64>,
+    /// The edits whose value a row before it in the file claims for another user. They fail the row where they would
+    /// give the user something.
+    pub lost: Vec<u32>,
 }
 
 impl PreparedRow {
     pub(crate) fn new(user: Option<UserId>, row: Row) -> Self {
-        Self { user, row, expected: None, since: None }
+        Self { user, row, expected: None, since: None, lost: Vec::new() }
+    }
+
+    /// The keys that the row may not take.
+    pub(crate) fn lost_keys(&self, fields: &FieldSet) -> Vec<UserKey> {
+        let lost = self.lost.iter().filter_map(|index| self.row.edits.get(*index as usize));
+        let keys = lost.filter_map(|edit| match &edit.patch {
+            EditPatch::Set(_, value) => Some(UserKey::of_value(edit.field, value, fields)),
+            EditPatch::Clear => None,
+        });
+        keys.flatten().collect()
     }
 
     /// Whether both are about the same user, as far as was known when they were prepared.

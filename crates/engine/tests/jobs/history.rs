@@ -124,7 +124,7 @@ async fn a_single_change_is_planned_like_a_row_and_answers_its_entry() {
             ("premium_currency", "ADD", json!(1), Code::InvalidOperator, "/op"),
             ("premium_currency", "clear", json!(1), Code::InvalidRequest, "/value"),
             ("city", "add", json!("Rome"), Code::OperatorNotAllowed, "/op"),
-            ("city", "overwrite", json!({"op": "add"}), Code::InvalidRequest, "/value"),
+            ("city", "overwrite", json!({"op": "add"}), Code::InvalidText, "/value"),
             ("nothing", "overwrite", json!(1), Code::InvalidRequest, "/field"),
             ("deleted", "overwrite", json!(true), Code::InvalidRequest, "/field"),
             ("email", "overwrite", json!("BOB@x.org"), Code::NotUnique, "/value"),

@@ -147,3 +147,19 @@ async fn of_rows_that_claim_the_same_value_the_lowest_record_wins() {
         bench.check().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_a_value_already_keeps_it_though_a_row_before_claims_it_for_another() {
+    for place in places().await {
+        let bench = place.set_up().await;
+        bench.import("email,points\na@x.org,1\nb@x.org,1\n").await;
+        let (a, b) = (bench.id_of("a@x.org").await, bench.id_of("b@x.org").await);
+        let text = format!("id,email,points\n{b},a@x.org,2\n{a},A@x.org,3\n");
+        let job = bench.apply(JobKind::Update, &[("match_by", "id")], &text).await;
+        assert_eq!(bench.verdicts(job.id).await, ["failed not_unique", "updated"]);
+        assert_eq!(bench.value("A@x.org", "points").await.as_deref(), Some("3"));
+        let job = bench.apply(JobKind::Delete, &[("match_by", "id")], &text).await;
+        assert_eq!(counts(&job)[2], 2, "who is deleted claims nothing");
+        bench.check().await;
+    }
+}

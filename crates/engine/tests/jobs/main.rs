@@ -1,7 +1,9 @@
 //! Jobs from their bytes to their end, on both databases, one step at a time.
 
 mod apply;
+mod by_filter;
 mod crash;
+mod crowd;
 mod erase;
 mod fuses;
 mod harness;
@@ -14,6 +16,7 @@ mod queries;
 mod receiver;
 mod retention;
 mod retry;
+mod states;
 mod together;
 mod undo;
 mod watch;

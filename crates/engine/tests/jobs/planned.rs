@@ -1,9 +1,9 @@
 //! Dry runs, and plans that are applied.
 
 use crate::harness::{Bench, counts, drain, places};
-use muster_core::Code;
 use muster_core::job::{JobKind, JobState};
-use muster_engine::{Fault, Faults, Worker};
+use muster_core::{Code, Patch};
+use muster_engine::{Fault, Faults, UserEdit, Worker};
 
 const PEOPLE: &str = "Email,First Name,Points,Premium Currency\nann@x.org,Ann,10,100\nbob@x.org,Bob,5,50\n";
 const CHANGES: &str = "email,points,points_op,premium currency,premium currency_op\n\
@@ -134,5 +134,36 @@ async fn a_plan_needs_an_end_and_fields_that_are_as_they_were() {
         let sql = "UPDATE fields SET rules = '{\"max\":\"3\"}' WHERE key = 'points'";
         muster_store::testing::execute(bench.engine.store(), sql).await;
         assert_eq!(refusal(&bench, open.id).await, Code::PlanOutdated);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_is_no_earlier_job_with_the_same_file() {
+    for place in places().await {
+        let bench = place.set_up().await;
+        bench.plan(JobKind::Import, &[], PEOPLE).await;
+        let first = bench.import(PEOPLE).await;
+        assert_eq!(first.same_file_as, None);
+        assert_eq!(bench.import(PEOPLE).await.same_file_as, Some(first.id));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_is_applied_to_whom_it_was_made_for_though_another_with_the_same_version_has_the_email_now() {
+    for place in places().await {
+        let bench = place.set_up().await;
+        bench.import("email,points\nann@x.org,1\nbob@x.org,2\n").await;
+        bench.update("email,points\nann@x.org,3\n").await;
+        let (ann, bob) = (bench.id_of("ann@x.org").await, bench.id_of("bob@x.org").await);
+        let plan = bench.plan(JobKind::Update, &[], "email,points\nann@x.org,9\n").await;
+        // Now Bob has Ann's email, and the version that Ann had.
+        for (id, email) in [(ann, "old@x.org"), (bob, "ann@x.org")] {
+            let edit = UserEdit { email: Patch::Set(email.to_owned()), ..UserEdit::default() };
+            bench.engine.edit_user(&bench.caller, id, &edit).await.expect("it is renamed");
+        }
+        let job = bench.finish(bench.engine.apply_job(&bench.caller, plan.id).await).await;
+        assert_eq!(bench.verdicts(job.id).await, ["failed changed_since_plan"]);
+        assert_eq!(bench.value("ann@x.org", "points").await.as_deref(), Some("2"));
+        bench.check().await;
     }
 }

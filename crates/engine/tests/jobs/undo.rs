@@ -176,3 +176,16 @@ async fn what_is_not_over_or_wrote_nothing_is_not_undone() {
         bench.check().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_led_back_to_where_it_began_does_not_stand_in_the_way_once_it_is_undone() {
+    for place in places().await {
+        let bench = place.set_up().await;
+        let made = bench.import("email,points\nann@x.org,5\n").await;
+        let circle = bench.update("email,points\nann@x.org,6\nann@x.org,5\n").await;
+        assert_eq!(bench.verdicts(bench.undo(circle.id).await.id).await, ["unchanged"]);
+        assert_eq!(bench.verdicts(bench.undo(made.id).await.id).await, ["updated"]);
+        assert!(bench.users().await.is_empty());
+        bench.check().await;
+    }
+}

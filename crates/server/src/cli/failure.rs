@@ -17,7 +17,7 @@ pub type Result<T, E = Failure> = std::result::Result<T, E>;
 pub struct Failure {
     sentence: String,
     details: Vec<String>,
-    hint: Option<String>,
+    hints: Vec<String>,
     exit: u8,
     unreachable: bool,
     lost: bool,
@@ -29,7 +29,7 @@ impl Failure {
         Self {
             sentence: sentence.into(),
             details: Vec::new(),
-            hint: None,
+            hints: Vec::new(),
             exit: EXIT_FAILED,
             unreachable: false,
             lost: false,
@@ -61,8 +61,9 @@ impl Failure {
 
     /// Adds what to do about it.
     #[must_use]
-    pub fn hint(self, hint: impl Into<String>) -> Self {
-        Self { hint: Some(hint.into()), ..self }
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
     }
 
     /// Adds a sentence to the list below the first.
@@ -109,10 +110,7 @@ impl fmt::Display for Failure {
         for detail in &self.details {
             writeln!(f, "  - {detail}")?;
         }
-        match &self.hint {
-            Some(hint) => writeln!(f, "hint: {hint}"),
-            None => Ok(()),
-        }
+        self.hints.iter().try_for_each(|hint| writeln!(f, "hint: {hint}"))
     }
 }
 

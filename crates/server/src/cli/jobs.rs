@@ -1,10 +1,12 @@
-//! `muster jobs`: looking at the jobs of a server, and controlling them.
+//! `muster jobs`: looking at the jobs of a server, controlling them, and making jobs of jobs.
 
 use crate::cli::client::{Client, RemoteArgs};
 use crate::cli::failure::Result;
+use crate::cli::once::once;
 use crate::cli::out::{self, Table};
 use crate::cli::progress::{Progress, watch};
-use crate::cli::report::{RemoteJob, print_errors};
+use crate::cli::report::RemoteJob;
+use crate::cli::see::{SeeArgs, see_through, tell, verdict};
 use clap::{Args, Subcommand, ValueEnum};
 use muster_core::id::JobId;
 use reqwest::Method;
@@ -41,6 +43,21 @@ pub(crate) enum JobsCommand {
     Pause(OneJob),
     /// Let a paused job go on
     Resume(OneJob),
+    /// Do what a dry run planned, exactly that; rows whose user changed since fail
+    Apply(Child),
+    /// Take back what a job did; what somebody changed since is kept
+    Undo {
+        #[command(flatten)]
+        child: Child,
+        /// Only plan it: write nothing, and show what would change
+        #[arg(long)]
+        dry_run: bool,
+        /// What a currency does that would fall below its minimum [default: as in the job]
+        #[arg(long, value_name = "POLICY", value_parser = ["reject", "clamp", "allow"])]
+        overdraft: Option<String>,
+    },
+    /// Do the rows again that failed or were not reached
+    Retry(Child),
     /// Print what became of each row, in the order of the file
     Results {
         /// The job's id
@@ -64,6 +81,17 @@ pub(crate) struct OneJob {
     /// Print the job as JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    remote: RemoteArgs,
+}
+
+/// A job that is made of a job on a server.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Child {
+    /// The job's id
+    id: JobId,
+    #[command(flatten)]
+    see: SeeArgs,
     #[command(flatten)]
     remote: RemoteArgs,
 }
@@ -95,11 +123,18 @@ pub(crate) async fn jobs(command: &JobsCommand) -> Result<()> {
             let client = job.remote.client()?;
             let answer = watch(&client, &job.id.to_string(), &mut Progress::new()).await?;
             tell(&client, &answer, job.json).await?;
-            RemoteJob::read(&answer)?.verdict()
+            verdict(&answer, job.json)
         }
         JobsCommand::Cancel(job) => control(job, "cancel").await,
         JobsCommand::Pause(job) => control(job, "pause").await,
         JobsCommand::Resume(job) => control(job, "resume").await,
+        JobsCommand::Apply(child) => make_child(child, "apply", &[]).await,
+        JobsCommand::Undo { child, dry_run, overdraft } => {
+            let mut query = vec![("dry_run", dry_run.to_string())];
+            query.extend(overdraft.iter().map(|policy| ("overdraft", policy.clone())));
+            make_child(child, "undo", &query).await
+        }
+        JobsCommand::Retry(child) => make_child(child, "retry", &[]).await,
         JobsCommand::Results { id, status, format, remote } => {
             let format = match format {
                 Format::Csv => "csv",
@@ -132,13 +167,16 @@ async fn list(client: &Client, query: &[(&str, String)], json: bool) -> Result<(
     Ok(())
 }
 
-async fn tell(client: &Client, answer: &Value, json: bool) -> Result<()> {
-    if json {
-        return out::json(answer);
-    }
-    let job = RemoteJob::read(answer)?;
-    job.print()?;
-    print_errors(client, &job).await
+async fn make_child(child: &Child, verb: &str, query: &[(&str, String)]) -> Result<()> {
+    let client = child.remote.client()?;
+    let path = format!("/v1/jobs/{}/{verb}", child.id);
+    let mut progress = Progress::new();
+    let accepted = once(&progress, true, async |key| {
+        let request = client.request(Method::POST, &path).query(query);
+        client.json(request.header("Idempotency-Key", key)).await
+    });
+    let accepted = accepted.await.inspect_err(|_| progress.clear())?;
+    see_through(&client, &accepted, child.see, &mut progress).await
 }
 
 async fn control(job: &OneJob, verb: &str) -> Result<()> {

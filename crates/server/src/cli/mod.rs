@@ -1,6 +1,6 @@
 //! The command line: one binary, roles and tools as subcommands.
 //!
-//! Data goes to stdout, talk to stderr. What a command does with a server (`import`, `update`, `jobs`) goes through the
+//! Data goes to stdout, talk to stderr. What a command does with a server (`import`, `update`, … and `jobs`) goes through the
 //! public API; what an administrator does (`community`, `key`, `verify`, `migrate`) opens the store itself, also beside a
 //! running server.
 
@@ -8,9 +8,12 @@ mod admin;
 pub(crate) mod client;
 pub mod failure;
 mod jobs;
+mod once;
 pub mod out;
+pub(crate) mod preview;
 pub(crate) mod progress;
 pub(crate) mod report;
+mod see;
 pub(crate) mod submit;
 
 pub use failure::{Failure, Result};
@@ -55,7 +58,13 @@ enum Cmd {
     Import(submit::SubmitArgs),
     /// Send a file of changes to a server: never creates a user
     Update(submit::SubmitArgs),
-    /// Look at the jobs of a server and control them
+    /// Send a file of new users to a server: who exists already fails its row
+    Create(submit::SubmitArgs),
+    /// Send a file of users to be deleted; restore brings them back
+    Delete(submit::SubmitArgs),
+    /// Send a file of deleted users to be brought back, with their values and their history
+    Restore(submit::SubmitArgs),
+    /// Look at the jobs of a server, control, apply, undo and retry them
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),
     /// Write a sample file, always the same for the same arguments
@@ -90,6 +99,9 @@ fn run(arguments: Vec<OsString>) -> Result<()> {
         Cmd::Key(command) => logged(global, "error", admin::key(global, command)),
         Cmd::Import(args) => logged(global, "error", submit::submit("import", args)),
         Cmd::Update(args) => logged(global, "error", submit::submit("update", args)),
+        Cmd::Create(args) => logged(global, "error", submit::submit("create", args)),
+        Cmd::Delete(args) => logged(global, "error", submit::submit("delete", args)),
+        Cmd::Restore(args) => logged(global, "error", submit::submit("restore", args)),
         Cmd::Jobs(command) => logged(global, "error", jobs::jobs(command)),
         Cmd::Generate(args) => generate::generate(args),
         Cmd::Verify => logged(global, "error", admin::verify(global)),

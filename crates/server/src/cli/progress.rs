@@ -28,6 +28,8 @@ pub(crate) struct Progress {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Reading,
+    Preparing,
+    Planning,
     Applying,
     Resting,
 }
@@ -36,6 +38,9 @@ impl Stage {
     fn style(self) -> ProgressStyle {
         match self {
             Self::Reading => style("Reading  {wide_bar} {spinner} {bytes}/{total_bytes}"),
+            // A job without a file: how long it will be is not known before it is.
+            Self::Preparing => style("Preparing {spinner} {human_len} rows"),
+            Self::Planning => style("Planning {wide_bar} {human_pos}/{human_len} rows  {rate}  {left}"),
             Self::Applying => style("Applying {wide_bar} {human_pos}/{human_len} rows  {rate}  {left}"),
             Self::Resting => style("{msg} {spinner}"),
         }
@@ -82,6 +87,10 @@ impl Progress {
             "running" if progress.bytes_done < progress.bytes_total => {
                 (Stage::Reading, progress.bytes_done, progress.bytes_total)
             }
+            "running" if progress.bytes_total == 0 && progress.rows_done == 0 => {
+                (Stage::Preparing, 0, job.counts.received)
+            }
+            "running" if job.dry_run => (Stage::Planning, progress.rows_done, job.counts.received),
             "running" => (Stage::Applying, progress.rows_done, job.counts.received),
             _ => (Stage::Resting, 0, 0),
         };

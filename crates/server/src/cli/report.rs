@@ -14,13 +14,32 @@ pub(crate) struct RemoteJob {
     pub(crate) kind: String,
     pub(crate) name: String,
     pub(crate) state: String,
+    pub(crate) dry_run: bool,
+    options: RemoteOptions,
+    pub(crate) source: RemoteSource,
     pub(crate) counts: RemoteCounts,
     pub(crate) progress: RemoteProgress,
     pub(crate) error: Option<Value>,
     pub(crate) same_file_as: Option<String>,
+    parent_job_id: Option<String>,
+    undo_job_id: Option<String>,
     pub(crate) submitted_at: String,
     pub(crate) started_at: Option<jiff::Timestamp>,
     pub(crate) finished_at: Option<jiff::Timestamp>,
+}
+
+/// The options of a job that its report depends on.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct RemoteOptions {
+    match_by: Option<String>,
+}
+
+/// The file of a job, if it has one.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RemoteSource {
+    pub(crate) format: Option<String>,
 }
 
 /// How many rows ended how.
@@ -69,6 +88,62 @@ impl RemoteJob {
         ["completed", "failed", "cancelled", "planned"].contains(&self.state.as_str())
     }
 
+    /// Whether it ended without doing all that it was to do.
+    pub(crate) fn has_failed(&self) -> bool {
+        ["failed", "cancelled"].contains(&self.state.as_str())
+    }
+
+    /// Why it failed, if it did.
+    fn error_code(&self) -> Option<&str> {
+        self.error.as_ref()?.get("code")?.as_str()
+    }
+
+    /// What names the users in its rows: that of an undo is made by us.
+    pub(crate) fn match_by(&self) -> &str {
+        match self.source.format {
+            Some(_) => self.options.match_by.as_deref().unwrap_or("email"),
+            None => "id",
+        }
+    }
+
+    /// What its reader may want to do next, as sentences with the command that does it.
+    pub(crate) fn next_steps(&self) -> Vec<String> {
+        let (id, counts) = (&self.id, &self.counts);
+        let affected = counts.created + counts.updated > 0;
+        let mut steps = Vec::new();
+        match self.state.as_str() {
+            "planned" if affected => {
+                steps.push(format!("nothing is written yet; to do exactly this: muster jobs apply {id}"));
+            }
+            "planned" => steps.push("nothing would change".to_owned()),
+            _ => {}
+        }
+        if counts.failed > 0 {
+            steps.push(format!(
+                "the failed rows, to mend and send again: muster jobs results {id} --status failed > failed.csv"
+            ));
+        }
+        let undone = self.undo_job_id.is_some();
+        if self.has_failed() && counts.unprocessed > 0 {
+            match self.error_code() {
+                // What stopped the job would stop it again.
+                Some("aborted" | "too_many_failures" | "too_many_affected") => {
+                    steps.push(format!(
+                        "the rows that were not reached: muster jobs results {id} --status unprocessed > rest.csv"
+                    ));
+                }
+                None | Some("worker_crashed") if !undone => {
+                    steps.push(format!("to do what is missing: muster jobs retry {id}"));
+                }
+                None | Some(_) => {}
+            }
+        }
+        if self.is_over() && self.state != "planned" && affected && !undone {
+            steps.push(format!("to take it back: muster jobs undo {id}"));
+        }
+        steps
+    }
+
     /// How long it took, in seconds.
     pub(crate) fn seconds(&self) -> Option<f64> {
         let span = self.finished_at?.duration_since(self.started_at?);
@@ -94,13 +169,19 @@ impl RemoteJob {
 
     /// Prints how it ended, or how far it is.
     pub(crate) fn print(&self) -> Result<()> {
-        let mut title = format!("{} {}: {}", self.kind, self.id, self.state);
+        let mut title = format!("{} {}", self.kind, self.id);
+        if let Some(parent) = &self.parent_job_id {
+            title.push_str(&format!(" from {parent}"));
+        }
+        if self.dry_run {
+            title.push_str(" (dry run)");
+        }
+        title.push_str(&format!(": {}", self.state));
         if let Some(seconds) = self.seconds() {
-            title.push_str(&format!(
-                " in {}, {} rows/s",
-                duration(seconds),
-                out::number(self.progress.rows_per_second as u64)
-            ));
+            title.push_str(&format!(" in {}", duration(seconds)));
+            if self.progress.rows_done > 0 {
+                title.push_str(&format!(", {} rows/s", out::number(self.progress.rows_per_second as u64)));
+            }
         }
         out::data(title)?;
         let counts = &self.counts;
@@ -118,16 +199,24 @@ impl RemoteJob {
                 out::data(format!("  {word:<12}{:>12}", out::number(count)))?;
             }
         }
+        if let Some(undo) = &self.undo_job_id {
+            out::data(format!("  its undo is {undo}"))?;
+        }
         Ok(())
     }
 }
 
 /// Prints the errors of a job in groups, if there are any.
 pub(crate) async fn print_errors(client: &Client, job: &RemoteJob) -> Result<()> {
-    if job.counts.failed + job.counts.skipped == 0 {
+    // Of a row that was undone in part the rest is told too.
+    let in_part = job.kind == "undo" && job.counts.updated > 0;
+    if job.counts.failed + job.counts.skipped == 0 && !in_part {
         return Ok(());
     }
     let groups = errors(client, &job.id).await?;
+    if groups.is_empty() {
+        return Ok(());
+    }
     out::data("")?;
     out::data(error_table(&groups))
 }
@@ -146,13 +235,14 @@ pub(crate) fn error_table(groups: &[RemoteErrors]) -> Table {
     let mut table = Table::new(&["CODE", "COLUMN", "ROWS", "FIRST LINES", "VALUES"], &[2]);
     for group in groups {
         let lines: Vec<String> = group.first_lines.iter().map(ToString::to_string).collect();
+        let lines = if lines.is_empty() { "-".to_owned() } else { lines.join(" ") };
         let values = group.sample_values.iter().take(3);
         let values: Vec<String> = values.map(|value| format!("\"{}\"", shown(value))).collect();
         table.row([
             group.code.clone(),
             group.column.clone().unwrap_or_else(|| "-".to_owned()),
             out::number(group.count),
-            lines.join(" "),
+            lines,
             values.join(" "),
         ]);
     }
@@ -160,7 +250,7 @@ pub(crate) fn error_table(groups: &[RemoteErrors]) -> Table {
 }
 
 /// A value that fits a table and cannot disturb a terminal.
-fn shown(value: &str) -> String {
+pub(crate) fn shown(value: &str) -> String {
     let mut chars = value.chars().map(|c| if c.is_control() { ' ' } else { c });
     let mut short: String = chars.by_ref().take(30).collect();
     if chars.next().is_some() {

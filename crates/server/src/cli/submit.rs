@@ -1,47 +1,41 @@
-//! `muster import` and `muster update`: send a file, watch the job, say what became of it.
+//! `muster import`, `update`, `create`, `delete`, `restore`: send a file, watch the job, say what became of it.
 
 use crate::cli::client::{Client, RemoteArgs};
 use crate::cli::failure::{Failure, Result};
+use crate::cli::once::once;
 use crate::cli::out;
-use crate::cli::progress::{PATIENCE, Progress, watch};
-use crate::cli::report::{RemoteJob, print_errors};
+use crate::cli::progress::Progress;
+use crate::cli::report::RemoteJob;
+use crate::cli::see::{SeeArgs, see_through};
 use clap::Args;
 use futures_util::stream::try_unfold;
 use indicatif::ProgressBar;
-use rand::distr::{Alphanumeric, SampleString};
-use rand::rand_core::UnwrapErr;
-use rand::rngs::SysRng;
 use reqwest::multipart::{Form, Part};
 use reqwest::{Body, Method};
 use serde_json::Value;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// How much of a file is sent at a time.
 const BLOCK_BYTES: usize = 256 << 10;
 
-/// How long the idempotency key of a file is.
-const KEY_CHARACTERS: usize = 32;
-
-/// `muster import` and `muster update`
+/// `muster import`, `update`, `create`, `delete` and `restore`
 #[derive(Args, Clone, Debug)]
 pub(crate) struct SubmitArgs {
     /// The file: CSV, TSV, NDJSON, a JSON array or XLSX, plain or compressed with gzip or zstd; - is stdin
     file: PathBuf,
+    /// Only plan it: write nothing, and show what would change
+    #[arg(long)]
+    dry_run: bool,
     /// A name for the log [default: the file's]
     #[arg(long)]
     name: Option<String>,
     /// An option of the job, such as overdraft=clamp; may be given several times
     #[arg(long, value_name = "KEY=VALUE", value_parser = option)]
     option: Vec<(String, String)>,
-    /// Do not wait for the job to end: print its id
-    #[arg(long)]
-    no_wait: bool,
-    /// Print the job as JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    see: SeeArgs,
     #[command(flatten)]
     remote: RemoteArgs,
 }
@@ -61,54 +55,37 @@ pub(crate) struct Sending {
     pub(crate) body: Body,
 }
 
-/// `muster import` and `muster update`
+/// `muster import`, `update`, `create`, `delete` and `restore`
 pub(crate) async fn submit(kind: &str, args: &SubmitArgs) -> Result<()> {
     let client = args.remote.client()?;
     let mut progress = Progress::new();
     let mut query = vec![("kind".to_owned(), kind.to_owned())];
+    query.extend(args.dry_run.then(|| ("dry_run".to_owned(), "true".to_owned())));
     query.extend(args.name.iter().map(|name| ("name".to_owned(), name.clone())));
     query.extend(args.option.iter().cloned());
-    let answer = send_safely(&client, &query, &args.file, &progress).await?;
+    // What comes from a pipe cannot be sent a second time.
+    let is_file = tokio::fs::metadata(&args.file).await.is_ok_and(|metadata| metadata.is_file());
+    let answer = once(&progress, is_file, async |key| {
+        let sending = open(&args.file, progress.bar()).await?;
+        send(&client, &query, Some(key), sending, &progress).await
+    });
+    let answer = answer.await?;
     let job = RemoteJob::read(&answer)?;
-    if let Some(earlier) = &job.same_file_as {
-        out::talk(format!("note: {earlier} had the same file."));
+    if let Some(earlier) = job.same_file_as.as_ref().filter(|_| !job.dry_run) {
+        warn_of(&client, earlier).await;
     }
-    match (args.no_wait, args.json) {
-        (true, true) => return out::json(&answer),
-        (true, false) => return out::data(&job.id),
-        (false, _) => {}
-    }
-    let answer = watch(&client, &job.id, &mut progress).await?;
-    let job = RemoteJob::read(&answer)?;
-    match args.json {
-        true => out::json(&answer)?,
-        false => {
-            job.print()?;
-            print_errors(&client, &job).await?;
-        }
-    }
-    job.verdict()
+    see_through(&client, &answer, args.see, &mut progress).await
 }
 
-/// Sends a file until there is an answer. Where the connection breaks nobody knows whether the job was made; the
-/// idempotency key makes sure that it is made once.
-async fn send_safely(client: &Client, query: &[(String, String)], file: &Path, progress: &Progress) -> Result<Value> {
-    let key = Alphanumeric.sample_string(&mut UnwrapErr(SysRng), KEY_CHARACTERS);
-    let mut missed = 0;
-    loop {
-        let sending = open(file, progress.bar()).await?;
-        // What came from a pipe cannot be sent a second time.
-        let can_be_repeated = sending.bytes.is_some() && missed < PATIENCE;
-        match send(client, query, Some(&key), sending, progress).await {
-            Err(failure) if can_be_repeated && (failure.is_lost() || missed > 0 && failure.is_unreachable()) => {
-                if missed == 0 {
-                    progress.say("The connection broke; sending the file again, which makes no second job.");
-                }
-                missed += 1;
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
-            sent => return sent,
-        }
+/// Says that an earlier job had the same file, and what became of it, unless it only planned.
+async fn warn_of(client: &Client, earlier: &str) {
+    let answer = client.get::<Value>(&format!("/v1/jobs/{earlier}")).await;
+    // A key that may not look at jobs may submit one.
+    let job = answer.and_then(|answer| RemoteJob::read(&answer)).unwrap_or_default();
+    match (job.dry_run, job.state.as_str()) {
+        (true, _) => {}
+        (false, "") => out::talk(format!("note: {earlier} had the same file.")),
+        (false, state) => out::talk(format!("note: {earlier} had the same file; it is {state}.")),
     }
 }
 

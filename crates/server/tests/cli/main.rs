@@ -9,6 +9,7 @@ mod events;
 mod generate;
 mod help;
 mod home;
+mod plans;
 mod quickstart;
 mod serve;
 mod transfer;

@@ -14,7 +14,11 @@ async fn it_shows_everything_and_can_be_run_again() {
         let first = first.ok();
         for part in [
             "2,000 created in ",
-            "1,992 updated, 8 failed in ",
+            "; nothing is written yet\n\n  The first 2 of 1,992 rows that would change something:",
+            "OLD → NEW",
+            "Apply exactly this plan\n  1,992 updated, 8 failed in ",
+            "Undo it\n  1,992 updated in ",
+            "undo of changes.csv",
             "insufficient_balance",
             "invalid_date",
             "\"Diamond\"",

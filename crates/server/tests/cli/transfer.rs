@@ -4,25 +4,25 @@ use crate::home::{Home, Run, Server, on_every_database, signal};
 use serde_json::Value;
 
 /// A server, and the variables that name it.
-struct Remote<'a> {
+pub struct Remote<'a> {
     home: &'a Home,
     server: Server,
     key: String,
 }
 
 impl<'a> Remote<'a> {
-    fn new(home: &'a Home) -> Self {
+    pub fn new(home: &'a Home) -> Self {
         let key = home.make_key();
         let server = home.serve(&[]);
         Self { home, server, key }
     }
 
-    fn run(&self, args: &[&str]) -> Run {
+    pub fn run(&self, args: &[&str]) -> Run {
         let variables = [("MUSTER_URL", self.server.url.as_str()), ("MUSTER_KEY", &self.key)];
         self.home.run_with(args, &variables)
     }
 
-    fn feed(&self, args: &[&str], input: &str) -> Run {
+    pub fn feed(&self, args: &[&str], input: &str) -> Run {
         let variables = [("MUSTER_URL", self.server.url.as_str()), ("MUSTER_KEY", &self.key)];
         self.home.feed(args, &variables, input)
     }

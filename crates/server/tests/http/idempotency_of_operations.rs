@@ -19,7 +19,9 @@ use std::collections::{BTreeMap, BTreeSet};
 enum Object {
     None,
     User,
+    DeletedUser,
     Key,
+    Field,
     QueuedJob,
     PausedJob,
     EndedJob,
@@ -63,8 +65,10 @@ const EXAMPLES: &[Example] = &[
         Object::None,
         Content::Json(|| json!({"user_id": 1, "field": "premium_currency", "op": "add", "value": 5})),
     ),
+    ("POST /v1/users/{id}/restore", Object::DeletedUser, Content::None),
     ("POST /v1/fields", Object::None, Content::Json(|| json!({"name": "Points", "type": "integer"}))),
     ("PATCH /v1/community", Object::None, Content::Json(|| json!({"name": "New"}))),
+    ("PATCH /v1/fields/{id}", Object::Field, Content::Json(|| json!({"indexed": true}))),
     ("POST /v1/keys", Object::None, Content::Json(|| json!({"name": "New", "scopes": []}))),
     ("DELETE /v1/keys/{id}", Object::Key, Content::None),
     ("POST /v1/webhooks", Object::None, Content::Json(|| json!({"url": "https://example.com/new"}))),
@@ -103,13 +107,22 @@ impl<'a> Place<'a> {
         let (_, hook) = json_of(place.request(Method::POST, "/v1/webhooks").json(&hook)).await;
         let (ended, planned) = (place.submit("import").await, place.submit("update&dry_run=true").await);
         work(app).await;
+        let gone = place.request(Method::POST, "/v1/jobs?kind=import").body("Email\ngone@example.com\n");
+        json_of(gone).await;
+        work(app).await;
+        let deleted = place.get("/v1/users").await["data"][1]["id"].to_string();
+        let delete = place.request(Method::DELETE, &format!("/v1/users/{deleted}"));
+        assert_eq!(delete.send().await.expect("the server answers").status(), 204);
         let (queued, paused) = (place.submit("update").await, place.submit("update").await);
         json_of(place.request(Method::POST, &format!("/v1/jobs/{paused}/pause"))).await;
         let first = async |path: &str| place.get(path).await["data"][0]["id"].to_string().trim_matches('"').to_owned();
         let (user, keys) = (first("/v1/users").await, place.get("/v1/keys").await);
+        let field = first("/v1/fields").await;
         let other = keys["data"].as_array().into_iter().flatten().find(|key| key["scopes"] == json!([]));
         place.objects.extend([
             (Object::User, user),
+            (Object::DeletedUser, deleted),
+            (Object::Field, field),
             (Object::Key, id_of(other.expect("it was made")).to_owned()),
             (Object::QueuedJob, queued),
             (Object::PausedJob, paused),

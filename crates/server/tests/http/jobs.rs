@@ -197,3 +197,30 @@ async fn a_head_request_gives_the_headers_only() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_json_object_changes_all_users_that_its_filter_matches() {
+    on_every_database(async |app| {
+        app.run("?kind=import", "Email,City\na@example.com,Rome\nb@example.com,Oslo\n").await;
+        let command =
+            json!({"where": {"city": "Rome"}, "set": {"first_name": "Ada"}, "options": {"name": "All of Rome"}});
+        let (status, job) = json_of(app.post("/v1/jobs").json(&command)).await;
+        assert_eq!(status.as_u16(), 202, "{job}");
+        assert_eq!((&job["name"], &job["source"]["format"]), (&json!("All of Rome"), &Value::Null), "{job}");
+        let job = app.ended(id_of(&job)).await;
+        assert_eq!((&job["counts"]["received"], &job["counts"]["updated"]), (&json!(1), &json!(1)), "{job}");
+        let path = format!("/v1/jobs/{}/file", id_of(&job));
+        let file = app.request(Method::GET, &path).send().await.unwrap();
+        assert_eq!(file.headers()[header::CONTENT_TYPE], "application/json");
+        assert_eq!(file.json::<Value>().await.unwrap(), command);
+        for (body, pointer) in [
+            (json!({"where": {}, "set": {"city": "x"}}), "/where"),
+            (json!({"where": {"city": {"like": "x"}}, "set": {"city": "x"}}), "/where/city/like"),
+            (json!({"where": {"all": true}, "set": {"premium_currency": "x"}}), "/set/premium_currency"),
+        ] {
+            let (status, problem) = json_of(app.post("/v1/jobs").json(&body)).await;
+            assert_eq!((status.as_u16(), &problem["errors"][0]["pointer"]), (400, &json!(pointer)), "{problem}");
+        }
+    })
+    .await;
+}

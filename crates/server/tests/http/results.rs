@@ -148,3 +148,37 @@ async fn who_stops_reading_results_leaves_the_server_well() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spreadsheet_runs_nothing_of_what_it_is_given_and_sends_it_back_as_it_was() {
+    on_every_database(async |app| {
+        app.make_field("Notes", "long_text").await;
+        app.make_field("Points", "integer").await;
+        let text =
+            "Email,Notes,Points,=City\na@example.com,=1+1,-5,x\nb@example.com,'=fine,+7,y\nc@example.com,@SUM,x,z\n";
+        let job = app.run("?kind=import&unknown_columns=ignore", text).await;
+        let path = format!("/v1/jobs/{}/results", id_of(&job));
+        let exact = app.get_text(&path).await;
+        assert!(exact.contains("a@example.com,=1+1,-5,x,") && !exact.contains("_escaped"), "{exact}");
+        let safe = app.get_text(&format!("{path}?spreadsheet=true")).await;
+        let lines: Vec<&str> = safe.lines().collect();
+        assert!(
+            lines[0].starts_with("Email,Notes,Points,'=City,_line") && lines[0].ends_with(",_user_id,_escaped"),
+            "{safe}"
+        );
+        assert!(lines[1].starts_with("a@example.com,'=1+1,-5,x,"), "{safe}");
+        assert!(lines[1].ends_with(r#","[""Notes""]""#), "{safe}");
+        assert!(lines[2].starts_with("b@example.com,'=fine,+7,y,") && lines[2].ends_with(','), "{safe}");
+
+        let again = app.run("?kind=update&unknown_columns=ignore", &safe).await;
+        assert_eq!(again["counts"]["unchanged"], 2, "{again}");
+        assert_eq!(app.user("a@example.com").await["values"]["notes"], "=1+1");
+        assert_eq!(app.user("b@example.com").await["values"]["notes"], "'=fine");
+        let results = app.get_text(&format!("/v1/jobs/{}/results", id_of(&again))).await;
+        assert!(
+            results.contains("a@example.com,=1+1,-5,x,") && results.starts_with("Email,Notes,Points,=City,"),
+            "{results}"
+        );
+    })
+    .await;
+}

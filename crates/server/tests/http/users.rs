@@ -125,6 +125,46 @@ async fn a_deleted_user_is_gone_and_its_email_is_free() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_user_is_restored_with_everything_unless_the_email_is_taken() {
+    on_every_database(async |app| {
+        let path = make_ada(app).await;
+        let restore = async || {
+            let response = app.post(&format!("{path}/restore")).send().await.unwrap();
+            let tag = response.headers().get("etag").map(|tag| tag.to_str().unwrap().to_owned());
+            (response.status().as_u16(), tag, response.json::<Value>().await.unwrap())
+        };
+        let (status, tag, alive) = restore().await;
+        assert_eq!((status, tag.as_deref()), (200, Some("\"1\"")), "who is not deleted stays as it is: {alive}");
+        app.request(Method::DELETE, &path).send().await.unwrap();
+        let (status, tag, user) = restore().await;
+        assert_eq!((status, tag.as_deref(), &user["version"]), (200, Some("\"3\""), &json!(3)), "{user}");
+        for same in ["id", "email", "values", "created_at"] {
+            assert_eq!(user[same], alive[same]);
+        }
+        assert_eq!(app.user("ada@example.com").await, user);
+
+        app.request(Method::DELETE, &path).send().await.unwrap();
+        app.run("?kind=import", "Email\nADA@example.com\n").await;
+        let (status, _, problem) = restore().await;
+        assert_eq!((status, &problem["code"]), (409, &json!("not_unique")), "{problem}");
+        assert_eq!(app.get(&path).await.0, 404);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_is_shown_with_its_identities() {
+    on_every_database(async |app| {
+        let file = "source,source_id,identity_language\ncrm,7,de\n";
+        app.run("?kind=import&match_by=external", file).await;
+        let (_, page) = app.get("/v1/users").await;
+        let identity = json!({"source": "crm", "source_id": "7", "language": "de"});
+        assert_eq!((&page["data"][0]["identities"], &page["data"][0]["email"]), (&json!([identity]), &Value::Null));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn users_are_listed_page_by_page() {
     on_every_database(async |app| {
         let rows: String = (0..5).map(|i| format!("u{i}@example.com\n")).collect();

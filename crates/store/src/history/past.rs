@@ -33,6 +33,8 @@ pub struct PastSet {
     pub job: Option<JobId>,
     /// The job that this job took back, if it did.
     pub undoes: Option<JobId>,
+    /// Whether another job took this job back.
+    pub undone: bool,
     /// What changed.
     pub changes: Vec<Change>,
 }
@@ -69,7 +71,7 @@ impl Connection {
     ) -> Result<Vec<PastSet>> {
         let join = self.dialect().join();
         let sql = format!(
-            "SELECT c.user_id, c.version, m.job_id, c.data, j.undoes FROM {{rows}} AS r
+            "SELECT c.user_id, c.version, m.job_id, c.data, j.undoes, j.undo_job_id FROM {{rows}} AS r
              {join} changes AS c ON c.tenant = $1 AND c.user_id = r.user_id AND c.version >= r.version
              {join} commits AS m ON m.tenant = $1 AND m.id = c.seq / {COMMIT_SPAN}
              LEFT JOIN jobs AS j ON j.tenant = $1 AND j.id = m.job_id ORDER BY c.user_id, c.version"
@@ -84,6 +86,7 @@ impl Connection {
                 version: row.int(1)?,
                 job: job(2)?,
                 undoes: job(4)?,
+                undone: row.opt_text(5)?.is_some(),
                 changes: changes_from_stored(row.text(3)?, fields)?,
             })
         })

@@ -15,6 +15,7 @@ cases![
     users_are_locked_in_the_order_of_their_ids,
     users_are_found_by_key_deleted_ones_by_id_only,
     a_user_whose_version_moved_is_not_overwritten,
+    whether_users_have_versions_is_said_of_all_of_them,
     live_users_are_listed_in_pages_of_their_ids,
     an_empty_set_asks_for_nothing_and_changes_nothing,
     what_was_not_committed_is_not_there,
@@ -144,6 +145,20 @@ async fn a_user_whose_version_moved_is_not_overwritten(bench: Bench) {
 async fn page(bench: &Bench, tenant: Tenant, fields: &FieldSet, after: i64, limit: u32) -> Vec<i64> {
     let users = bench.read().await.list_users(tenant, UserId(after), limit, fields).await;
     users.expect("users are listed").iter().map(|user| user.id.0).collect()
+}
+
+async fn whether_users_have_versions_is_said_of_all_of_them(bench: Bench) {
+    let tenant = bench.set_up().await;
+    let other = bench.community(2).await;
+    let people = bench.people(tenant, &["a@x.org", "b@x.org"]).await;
+    let at = |first, second| [(people[0].id, first), (people[1].id, second)];
+    let mut tx = bench.begin().await;
+    for (tenant, versions, expected) in
+        [(tenant, at(1, 1), true), (tenant, at(1, 2), false), (tenant, at(2, 1), false), (other, at(1, 1), false)]
+    {
+        assert_eq!(tx.are_at_versions(tenant, &versions).await.expect("it is read"), expected);
+    }
+    assert!(tx.are_at_versions(tenant, &[]).await.expect("it is read"));
 }
 
 async fn live_users_are_listed_in_pages_of_their_ids(bench: Bench) {

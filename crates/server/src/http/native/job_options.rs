@@ -104,6 +104,25 @@ impl ToSchema for JobForm {
     }
 }
 
+/// A change by filter: every user who matches is changed in the same way.
+#[derive(Debug, ToSchema)]
+#[schema(as = Command)]
+#[expect(dead_code, reason = "the engine reads commands; this says how they look")]
+pub struct CommandBody {
+    /// `update` (default) or `delete`.
+    #[schema(default = "update")]
+    kind: Option<String>,
+    /// Whom it means, as in `POST /v1/users/query`; everybody is `{"all": true}`.
+    #[schema(value_type = Object)]
+    r#where: serde_json::Value,
+    /// What each of them gets, by field key: a value, null to clear, or `{"op", "value"}`. Not for `delete`.
+    #[schema(value_type = Option<Object>)]
+    set: Option<serde_json::Value>,
+    /// The options of the job: `name`, `dry_run`, `queue`, `overdraft`, `on_error`, `max_failed`, `max_affected`.
+    #[schema(value_type = Option<Object>)]
+    options: Option<serde_json::Value>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -44,6 +44,11 @@ struct GetResults {
     #[serde(default)]
     #[param(schema_with = words::result_format, required = false)]
     format: Format,
+    /// For CSV that a spreadsheet opens: texts that it would run as formulas begin with an apostrophe, and the column
+    /// `_escaped` says which. Sent back, they are what they were.
+    #[serde(default)]
+    #[param(default = false)]
+    spreadsheet: bool,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -76,7 +81,7 @@ enum Format {
 /// Get the results of a job
 ///
 /// Every row of the file in its order: the original columns, then `_line,_record,_status,_code,_column,_message,_user_id`. A job
-/// that has not ended is given as far as it is. The file can be mended and sent back as it is.
+/// that has not ended is given as far as it is. The file can be mended and sent back as it is. A dry run adds `_changes`.
 #[utoipa::path(
     get, path = "/v1/jobs/{id}/results", tag = "Jobs",
     params(("id" = String, Path, description = "The job."), GetResults),
@@ -94,6 +99,7 @@ async fn get_results(
     Params(get): Params<GetResults>,
 ) -> Result<impl IntoResponse, Failure> {
     let (format, content_type, extension) = match get.format {
+        Format::Csv if get.spreadsheet => (ResultFormat::Spreadsheet, "text/csv; charset=utf-8", "csv"),
         Format::Csv => (ResultFormat::Csv, "text/csv; charset=utf-8", "csv"),
         Format::Ndjson => (ResultFormat::Ndjson, "application/x-ndjson", "ndjson"),
     };
@@ -193,7 +199,7 @@ async fn get_file(
 }
 
 fn content_type(job: &Job) -> String {
-    let Some(file) = &job.source.file else { return "application/octet-stream".to_owned() };
+    let Some(file) = &job.source.file else { return "application/json".to_owned() };
     match file.compression {
         None => match (file.format, file.encoding) {
             (FileFormat::Xlsx, _) | (FileFormat::Json | FileFormat::Ndjson, Encoding::Utf8) => {

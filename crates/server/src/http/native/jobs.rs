@@ -2,7 +2,7 @@
 
 use super::job_body::JobBody;
 use super::job_children;
-use super::job_options::{JobForm, JobOptionParams, door};
+use super::job_options::{CommandBody, JobForm, JobOptionParams, door};
 use crate::http::App;
 use crate::http::auth::Auth;
 use crate::http::extract::{Id, Json, NoParams, Params, Time, query};
@@ -37,8 +37,9 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 ///
 /// The file is the body itself, with its content type, or the part `file` of a form: CSV or TSV, NDJSON, a JSON array or XLSX,
 /// plain or compressed with gzip or zstd. JSON records are `{"id","email","identities","values"}`, where null clears a value and
-/// `{"op","value"}` operates on it. Options are query parameters or parts of the form, before or after the file. The answer comes when the file is
-/// stored and the job will run, whatever happens to the server.
+/// `{"op","value"}` operates on it. Options are query parameters or parts of the form, before or after the file. A JSON object
+/// is no file: it changes all users that its filter matches. The answer comes when the input is stored and the job will run,
+/// whatever happens to the server.
 #[utoipa::path(
     post, path = "/v1/jobs", tag = "Jobs",
     params(JobOptionParams),
@@ -48,6 +49,10 @@ pub(super) fn routes() -> OpenApiRouter<App> {
             example = "{\"email\":\"ada@example.com\",\"values\":{\"first_name\":\"Ada\"}}\n"),
         (String = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
         (JobForm = "multipart/form-data"),
+        (CommandBody = "application/json", example = json!({
+            "kind": "update", "where": {"city": "Rome"}, "set": {"premium_currency": {"op": "add", "value": "5"}},
+            "options": {"dry_run": true}
+        })),
     )),
     responses(
         (status = 202, description = "The job is accepted and durable.", body = JobBody,

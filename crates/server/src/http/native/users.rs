@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use muster_core::field::FieldSet;
 use muster_core::id::UserId;
+use muster_core::identity::Identity;
 use muster_core::user::User;
 use muster_core::{Code, Patch};
 use muster_engine::UserEdit;
@@ -28,7 +29,10 @@ use utoipa_axum::routes;
 
 /// The operations of this family.
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list_users)).routes(routes!(get_user, edit_user, delete_user))
+    OpenApiRouter::new()
+        .routes(routes!(list_users))
+        .routes(routes!(get_user, edit_user, delete_user))
+        .routes(routes!(restore_user))
 }
 
 /// A user.
@@ -41,7 +45,7 @@ pub(super) struct UserBody {
     email: Option<String>,
     /// What names the user in other systems.
     #[schema(value_type = Vec<Object>)]
-    identities: [Value; 0],
+    identities: Vec<Identity>,
     /// The values by field key; a field without a value is not there. Decimals and currencies are strings, and so are
     /// whole numbers beyond 2^53.
     #[schema(value_type = Object)]
@@ -62,7 +66,7 @@ impl UserBody {
         Self {
             id: user.id.0,
             email: user.email.clone(),
-            identities: [],
+            identities: user.identities.clone(),
             values: values.collect(),
             version: user.version,
             created_at: user.created_at,
@@ -263,6 +267,29 @@ async fn delete_user(
     }
     app.engine.delete_user(&caller, id, version).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Restore a user
+///
+/// A deleted user is back as it was, with its id, its values and its history. Where somebody else has taken its email meanwhile,
+/// it is refused as `not_unique`. One who is not deleted stays as it is.
+#[utoipa::path(
+    post, path = "/v1/users/{id}/restore", tag = "Users",
+    params(("id" = i64, Path, description = "The user.")),
+    responses(
+        (status = 200, description = "The user as it is now.", body = UserBody,
+            headers(("ETag" = String, description = "The version."))),
+        Problems,
+    ),
+    security(("key" = ["users:delete"])),
+)]
+async fn restore_user(
+    State(app): State<App>,
+    Auth(caller): Auth,
+    Id(id): Id<UserId>,
+    _: NoParams,
+) -> Result<impl IntoResponse, Failure> {
+    Ok(tagged(app.engine.restore_user(&caller, id).await?))
 }
 
 /// The version that `If-Match` asks for. A tag that is not one of ours is that of no version.
