@@ -169,6 +169,11 @@ impl Engine {
         };
         let inserted = async {
             let mut tx = self.store().begin().await?;
+            if let Some(undone) = child.undoes {
+                // From here on nothing is pruned until the job has ended.
+                tx.lock_community(of.tenant).await?;
+                check_history(&mut tx, JobRef { id: undone, ..of }).await?;
+            }
             tx.lock_job(reference(parent)).await?;
             if child.relation != Relation::Undo {
                 check_kept(&mut tx, parent).await?;
@@ -245,6 +250,19 @@ async fn check_kept(tx: &mut Transaction, parent: &Job) -> Result<()> {
     }
     check_results(&again)?;
     check_file(&again)
+}
+
+/// Refuses with `history_expired` where some of what a job changed is no longer known.
+async fn check_history(tx: &mut Transaction, undone: JobRef) -> Result<()> {
+    let job: Option<Job> = tx.get_job(undone.tenant, undone.id).await?;
+    match job.and_then(|job| job.history_expired_at) {
+        None => Ok(()),
+        Some(at) => {
+            let detail =
+                format!("Some of what the job changed was removed at {at}, after its time; it cannot be undone.");
+            Err(EngineError::refuse(Code::HistoryExpired, detail))
+        }
+    }
 }
 
 /// At most one job of each kind writes for a job (section 10 of the contract, "Children"). The parent must be locked.

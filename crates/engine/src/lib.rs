@@ -57,7 +57,7 @@ pub use clock::Clock;
 pub use deliver::{Deliverer, DeliveryTick, ShowJob};
 pub use engine::Engine;
 pub use error::{EngineError, Result, chain};
-pub use fault::{Fault, Faults, POINTS};
+pub use fault::{Fault, Faults, OTHER_POINTS, POINTS};
 pub use history::{HistoryEntry, HistoryPage, HistoryQuery, MadeChange, NewChange};
 pub use idempotency::{Fingerprint, Reservation, Reserved};
 pub use job::{Input, Job};

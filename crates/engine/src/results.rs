@@ -267,64 +267,37 @@ fn write_results(
         (None, Some(listing)) => (listing, listing_source(job)),
         (None, None) => return RowWriter::new(format, job, fields, &listing_source(job).header, None, out)?.finish(),
     };
-    if is_without_originals(job) {
-        return write_without_originals(engine, job, fields, outcomes, &source.header, (filter, format), out);
-    }
-    let mut records = open_records(engine.staging(), name, &source)?;
+    let mut records = match is_without_originals(job) {
+        true => None,
+        false => Some(open_records(engine.staging(), name, &source)?),
+    };
     let mut selection = Selection::open(engine.staging(), job)?;
-    let (mut record, mut written) = (Record::new(), 0);
+    let (mut record, mut number, mut written) = (Record::new(), 0, 0);
     let mut next = outcomes.next()?;
     let header = table.as_ref().map_or(source.header, Table::header);
     let mut writer = RowWriter::new(format, job, fields, &header, table, out)?;
     while written < job.counts.received {
-        match records.read(&mut record) {
-            Ok(true) => {}
+        number = match records.as_mut().map(|records| records.read(&mut record)) {
+            None => number + 1,
+            Some(Ok(true)) => record.number(),
             // A file with a fault ends its job before anything is written; its rows end where the fault is.
-            Ok(false) | Err(ReadError::Fault(_)) => break,
-            Err(ReadError::Io(error)) => return Err(error.into()),
-        }
+            Some(Ok(false) | Err(ReadError::Fault(_))) => break,
+            Some(Err(ReadError::Io(error))) => return Err(error.into()),
+        };
         if let Some(selection) = &mut selection
-            && !selection.takes(record.number())?
+            && !selection.takes(number)?
         {
             continue;
         }
         written += 1;
-        while next.as_ref().is_some_and(|outcome| outcome.record < record.number()) {
+        while next.as_ref().is_some_and(|outcome| outcome.record < number) {
             next = outcomes.next()?;
         }
-        let outcome = next.as_ref().filter(|outcome| outcome.record == record.number());
-        if filter.takes(outcome) {
-            writer.write(&record, outcome)?;
-        }
-    }
-    writer.finish()
-}
-
-/// Writes results of a job whose file is gone: every row with what became of it, its own cells blank.
-fn write_without_originals(
-    engine: &Engine,
-    job: &Job,
-    fields: &FieldSet,
-    mut outcomes: Outcomes,
-    header: &[String],
-    (filter, format): (StatusFilter, ResultFormat),
-    out: &mut impl Write,
-) -> Result<()> {
-    let mut selection = Selection::open(engine.staging(), job)?;
-    let mut writer = RowWriter::new(format, job, fields, header, None, out)?;
-    let (mut number, mut written, mut next) = (0, 0, outcomes.next()?);
-    while written < job.counts.received {
-        number += 1;
-        if !selection.as_mut().map_or(Ok(true), |selection| selection.takes(number))? {
-            continue;
-        }
-        written += 1;
-        let outcome = next.take_if(|outcome| outcome.record == number);
-        if filter.takes(outcome.as_ref()) {
-            writer.write_blank(number, outcome.as_ref())?;
-        }
-        if outcome.is_some() {
-            next = outcomes.next()?;
+        let outcome = next.as_ref().filter(|outcome| outcome.record == number);
+        match filter.takes(outcome) {
+            true if records.is_some() => writer.write(&record, outcome)?,
+            true => writer.write_blank(number, outcome)?,
+            false => {}
         }
     }
     writer.finish()

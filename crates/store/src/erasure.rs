@@ -32,7 +32,7 @@ impl Connection {
 impl Transaction {
     /// Removes a user and its history. Its keys and its entries in the index must go in the same transaction.
     pub async fn erase_user(&mut self, tenant: Tenant, user: UserId) -> Result<()> {
-        for table in ["changes", "user_blocks"] {
+        for table in ["changes", "user_blocks", "user_openings"] {
             let sql = format!("DELETE FROM {table} WHERE tenant = $1 AND user_id = $2");
             self.execute(&sql, params![tenant.0, user.0]).await?;
         }

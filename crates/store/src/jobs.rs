@@ -78,6 +78,8 @@ pub struct Job<S> {
     pub file_erased_at: Option<Timestamp>,
     /// Since when what became of its rows is gone.
     pub results_expired_at: Option<Timestamp>,
+    /// Since when some of what it changed is no longer known.
+    pub history_expired_at: Option<Timestamp>,
 }
 
 /// What a job has to do with the jobs before it.
@@ -201,9 +203,10 @@ pub struct JobFilter {
 const COLUMNS: &str = "tenant, id, number, kind, state, name, options, source, staged, size_bytes, same_file_as, actor,
     submitted_at, started_at, finished_at, error, attempt, prepared, cursor,
     bytes_done, received, created, updated, unchanged, skipped, failed, results, dry_run, parent_job_id, relation, undoes,
-    undo_job_id, plan, affected, file_erased_at, results_expired_at";
+    undo_job_id, plan, affected, file_erased_at, results_expired_at,
+    history_expired_at";
 /// How many columns these are.
-const COLUMN_COUNT: usize = 36;
+const COLUMN_COUNT: usize = 37;
 
 fn word<T>(text: &str, parse: fn(&str) -> Option<T>) -> Result<T> {
     parse(text).ok_or_else(|| StoreError::Corrupt(format!("a job holds the word \"{text}\"")))
@@ -255,6 +258,7 @@ fn job<S: DeserializeOwned>(row: &Row<'_>) -> Result<Job<S>> {
         affected: count(33)?,
         file_erased_at: row.opt_time(34)?,
         results_expired_at: row.opt_time(35)?,
+        history_expired_at: row.opt_time(36)?,
     })
 }
 

@@ -55,6 +55,8 @@ impl Engine {
             submitted_at: self.clock().now(),
         };
         let mut tx = self.store().begin().await?;
+        // Nothing is pruned meanwhile: what the person was called is known from the history.
+        tx.lock_community(caller.tenant).await?;
         let job: Job = tx.insert_job(caller.tenant, &new).await?;
         caller.commit(tx).await?;
         self.submitted().notify_one();

@@ -27,13 +27,14 @@ const NO_VERSION: i64 = -1;
 pub(super) fn scrub(staging: &Staging, job: &Job, subject: &Subject, fields: &FieldSet) -> Result<bool> {
     let columns = job.source.file.as_ref().and_then(|file| file.columns(fields, &job.options).ok());
     let search = || Search::open(staging, job, columns.as_ref(), subject, fields);
-    let mut holds = false;
-    for name in outcome_objects(staging, job) {
+    let mut holds = job.source.file.is_some() && subject.may_be_in(job);
+    let outcomes = outcome_objects(staging, job);
+    for name in &outcomes {
         let mut search = search()?;
-        holds |= scrub_outcomes(staging, &name, subject, &mut search)? && job.source.file.is_some();
+        holds |= scrub_outcomes(staging, name, subject, &mut search)? && job.source.file.is_some();
         holds |= search.finish()?;
     }
-    if job.results.is_none() {
+    if outcomes.is_empty() {
         holds |= search()?.finish()?;
     }
     if let Some(plan) = &job.plan {

@@ -2,6 +2,8 @@
 
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::job::Job;
+use jiff::Timestamp;
 use muster_core::email::email_key;
 use muster_core::error::excerpt;
 use muster_core::field::{FieldNumber, FieldSet};
@@ -30,6 +32,8 @@ pub(super) struct Subject {
     identities: BTreeSet<(String, String)>,
     /// How sentences would show each of them.
     shown: Vec<String>,
+    /// Until when the person may have had keys that nobody knows any more, because the history was pruned.
+    forgotten_until: Option<Timestamp>,
 }
 
 impl Subject {
@@ -50,10 +54,14 @@ impl Subject {
                 keys.extend(values.flat_map(|value| UserKey::of_value(change.field, value, fields)));
             }
         }
-        Ok(Some(Self::of(user, keys)))
+        let opening = connection.list_openings(tenant, &[id], fields).await?.pop();
+        let held = opening.iter().flat_map(|opening| &opening.changes);
+        let values = held.flat_map(|change| change.new.iter().map(|value| (change.field, value)));
+        keys.extend(values.flat_map(|(field, value)| UserKey::of_value(field, value, fields)));
+        Ok(Some(Self::of(user, keys, opening.map(|opening| opening.at))))
     }
 
-    fn of(user: User, keys: BTreeSet<UserKey>) -> Self {
+    fn of(user: User, keys: BTreeSet<UserKey>, forgotten_until: Option<Timestamp>) -> Self {
         let of = |field| keys.iter().filter(move |key| key.field == field).map(|key| key.key.clone());
         let emails: BTreeSet<String> = of(FieldNumber::EMAIL).collect();
         let parts = |key: String| {
@@ -66,7 +74,7 @@ impl Subject {
         let long = others.map(|key| key.key.clone()).filter(|key| key.chars().count() >= 6);
         let shown = emails.iter().cloned().chain(identities.iter().map(|(_, id)| id.clone())).chain(long);
         let shown = shown.map(|text| email_key(excerpt(&text).trim_end_matches('…'))).collect();
-        Self { user, keys, emails, identities, shown }
+        Self { user, keys, emails, identities, shown, forgotten_until }
     }
 
     pub(super) fn id(&self) -> UserId {
@@ -75,6 +83,13 @@ impl Subject {
 
     pub(super) fn version(&self) -> i64 {
         self.user.version
+    }
+
+    /// Whether the file of a job may name the person in a way that nobody knows any more: what became of its rows is gone,
+    /// and so is the history of that time.
+    pub(super) fn may_be_in(&self, job: &Job) -> bool {
+        let ended = job.finished_at.unwrap_or(job.submitted_at);
+        job.results_expired_at.is_some() && self.forgotten_until.is_some_and(|until| ended <= until)
     }
 
     /// Whether a record names the person, in whatever columns: by an email, or by source and id of an identity.

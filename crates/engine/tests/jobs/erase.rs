@@ -5,7 +5,7 @@ use crate::harness::{Bench, Place, assert_ended, counts, drain, places};
 use muster_core::Code;
 use muster_core::id::{JobId, UserId};
 use muster_core::job::{JobKind, JobState};
-use muster_engine::{Fault, Faults, HistoryQuery, Job, POINTS, UndoRequest, Worker};
+use muster_engine::{Fault, Faults, HistoryQuery, Job, OTHER_POINTS, POINTS, UndoRequest, Worker};
 use muster_store::testing;
 use std::path::Path;
 
@@ -189,7 +189,8 @@ async fn an_erasure_waits_for_the_jobs_before_it_and_one_asked_for_twice_finds_n
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_dies_anywhere_leaves_an_erasure_that_another_finishes() {
-    for point in POINTS.iter().filter(|point| point.starts_with("erase") || point.starts_with("finish")) {
+    let passed = |point: &&&str| point.starts_with("erase") || point.starts_with("finish");
+    for point in POINTS.iter().chain(OTHER_POINTS).filter(passed) {
         for place in places().await {
             let faults = Faults::none();
             let bench = place.set_up_with(faults.clone()).await;

@@ -12,6 +12,7 @@ mod indexing;
 mod kinds;
 mod model;
 mod planned;
+mod prune;
 mod queries;
 mod receiver;
 mod retention;

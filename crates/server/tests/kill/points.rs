@@ -29,8 +29,7 @@ async fn a_server_that_is_killed_at_any_point_leaves_what_another_brings_to_the_
     let reference = calm(&Home::new(Backend::Sqlite).await, &files).await;
     let mut cases = Vec::new();
     for backend in backends().await {
-        // Those of an erasure are passed by no other job; the tests of the engine go through them.
-        for point in POINTS.iter().filter(|point| !point.starts_with("erase")) {
+        for point in POINTS {
             cases.extend(passes(point).iter().map(|passes| (backend, *point, *passes)));
         }
     }

@@ -6,8 +6,11 @@ use muster_core::field::FieldNumber;
 use muster_core::id::{CommunityId, Tenant, UserId};
 use muster_core::job::{Counts, JobState};
 use muster_core::settings::{AnonymousImport, RetentionDays, Settings};
+use muster_core::user::User;
 use muster_core::webhook::EventType;
-use muster_store::{Community, EndOfJob, HistoryFilter, JobRef, KeptOfJob, KeyOwner, Progress, StoredAnswer, testing};
+use muster_store::{
+    Community, EndOfJob, HistoryFilter, JobRef, KeptOfJob, KeyOwner, Opening, Progress, StoredAnswer, testing,
+};
 
 cases![
     a_community_keeps_its_name_and_settings,
@@ -49,7 +52,11 @@ async fn an_erased_user_leaves_no_row_and_others_stay(bench: Bench) {
     }
     let stranger = bench.community(2).await;
     bench.people(stranger, &["a@x.org"]).await;
+    let opening =
+        |user: &User| Opening { user: user.id, version: 1, at: at(1), changes: vec![change(CITY, None, text("x"))] };
     let mut tx = bench.begin().await;
+    let fields = bench.fields(tenant).await;
+    tx.put_openings(tenant, &[opening(&users[0]), opening(&users[1])], &fields).await.expect("they are put");
     tx.erase_user(tenant, users[0].id).await.expect("it is erased");
     tx.commit().await.expect("it is committed");
     let fields = bench.fields(tenant).await;
@@ -58,6 +65,7 @@ async fn an_erased_user_leaves_no_row_and_others_stay(bench: Bench) {
     assert_eq!(read.get_user(tenant, users[1].id, &fields).await.expect("it is read").as_ref(), Some(&users[1]));
     let all = read.list_changes(tenant, &HistoryFilter::default(), 100, &fields).await.expect("it is read");
     assert_eq!(all.iter().map(|set| set.user).collect::<Vec<_>>(), [users[1].id]);
+    assert_eq!(read.count_openings(tenant).await.expect("they are counted"), 1);
     let blocks = format!("SELECT facet FROM user_blocks WHERE tenant = {}", tenant.0);
     assert!(testing::strings(&bench.store, &blocks).await.is_empty());
     let fields = bench.fields(stranger).await;

@@ -14,6 +14,7 @@ mod leases;
 mod lookup;
 mod migrate;
 mod parity;
+mod prune;
 mod tenants;
 mod user_index;
 mod users;
@@ -34,6 +35,7 @@ const CASES: &[&[&str]] = &[
     leases::CASES,
     lookup::CASES,
     migrate::CASES,
+    prune::CASES,
     tenants::CASES,
     user_index::CASES,
     users::CASES,

@@ -127,7 +127,7 @@ impl Round<'_> {
             self.edit_some(choose).await;
             let file = File::new(choose, &self.world, &emails, number == 0);
             let job = match choose.percent(30) {
-                true => self.plan_and_apply(choose, &file).await,
+                true => Box::pin(self.plan_and_apply(choose, &file)).await,
                 false => Some(self.write(choose, &file).await),
             };
             if let Some((job, rulings)) = job.filter(|_| choose.percent(40)) {
@@ -241,8 +241,7 @@ impl Round<'_> {
         match choose.below(if edits { 4 } else { 2 }) {
             0 => {}
             1 => {
-                let elsewhere = |point: &&str| point.starts_with("accept") || point.starts_with("erase");
-                let points: Vec<&str> = POINTS.iter().copied().filter(|point| !elsewhere(point)).collect();
+                let points: Vec<&str> = POINTS.iter().copied().filter(|point| !point.starts_with("accept")).collect();
                 faults.plan(choose.one_of(&points), choose.below(2) as u32, Fault::Crash);
             }
             2 => {

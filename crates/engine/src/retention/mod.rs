@@ -1,8 +1,10 @@
-//! Removing what is over its time: files, results, deliveries. How long each community keeps them stands in its settings.
+//! Removing what is over its time: files, results, history, deliveries. How long each community keeps them stands in its settings.
 //!
 //! A worker does it once a minute, and of all workers the one that holds a lease. Each step is small and can be done twice:
 //! what is gone is noted in the transaction in which it is removed, so nothing is shown as there that is not, and a worker
 //! that dies in between leaves what the next one removes.
+
+mod history;
 
 use crate::engine::Engine;
 use crate::error::Result;
@@ -24,6 +26,8 @@ pub struct Swept {
     pub files: u64,
     /// Jobs whose results were removed.
     pub results: u64,
+    /// Change sets that were pruned.
+    pub changes: u64,
     /// Deliveries to webhooks.
     pub deliveries: u64,
 }
@@ -39,6 +43,9 @@ impl Engine {
             }
             if let Some(until) = before(now, days.files) {
                 swept.files += self.clear(tenant, KeptOfJob::File, until, now).await?;
+            }
+            if let Some(until) = before(now, days.history) {
+                swept.changes += self.prune_history(tenant, until, now).await?;
             }
             if let Some(until) = before(now, days.deliveries) {
                 swept.deliveries += self.delete_deliveries(tenant, until).await?;
