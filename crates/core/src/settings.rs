@@ -42,7 +42,7 @@ pub struct RetentionDays {
     pub files: Option<u32>,
     /// What became of the rows of a job, after its end.
     pub results: Option<u32>,
-    /// Changes of users.
+    /// Changes of users; what the users held before the first that is kept stays known.
     pub history: Option<u32>,
     /// Answers to requests with an idempotency key.
     pub idempotency_keys: u32,

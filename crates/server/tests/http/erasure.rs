@@ -1,4 +1,4 @@
-//! Users who are erased.
+//! Users who are erased, and what is over its time.
 
 use crate::app::{id_of, json_of};
 use crate::on_every_database;
@@ -51,6 +51,40 @@ async fn erasing_a_user_answers_with_a_job_and_takes_its_files() {
         assert_eq!((status.as_u16(), &problem["code"]), (409, &json!("invalid_state")));
         let submit = app.post("/v1/jobs?kind=erase").body("Email\nada@example.com\n");
         assert_eq!(json_of(submit).await.1["code"], "invalid_option");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_over_its_time_says_so_and_the_log_stays() {
+    on_every_database(async |app| {
+        let days = json!({"settings": {"retention_days": {"files": 1, "results": 1, "history": 1}}});
+        assert_eq!(json_of(app.request(Method::PATCH, "/v1/community").json(&days)).await.0, 200);
+        let import = app.run("?kind=import", "Email,First Name\nada@example.com,Ada\nno-address,Bob\n").await;
+        let user = app.user("ada@example.com").await;
+        let before = "2020-01-01T00:00:00Z";
+        let as_of = format!("/v1/users/{}?at={before}", user["id"]);
+        assert_eq!(app.get(&as_of).await.0, 404, "nobody had that id then");
+        let later = app.engine.clock().now() + std::time::Duration::from_secs(2 * 24 * 3_600);
+        app.engine.sweep_expired(later).await.unwrap();
+
+        let path = format!("/v1/jobs/{}", id_of(&import));
+        let refused = [
+            (app.request(Method::GET, &format!("{path}/file")), 410, "file_erased"),
+            (app.request(Method::GET, &format!("{path}/results")), 410, "results_expired"),
+            (app.request(Method::GET, &format!("{path}/errors")), 410, "results_expired"),
+            (app.post(&format!("{path}/retry")), 410, "results_expired"),
+            (app.post(&format!("{path}/undo")), 409, "history_expired"),
+            (app.post(&format!("{path}/undo?dry_run=true")), 409, "history_expired"),
+            (app.request(Method::GET, &as_of), 409, "history_expired"),
+        ];
+        for (request, status, code) in refused {
+            let (answered, problem) = json_of(request).await;
+            assert_eq!((answered.as_u16(), &problem["code"]), (status, &json!(code)), "{problem}");
+        }
+        assert_eq!(app.get(&path).await.1["counts"], import["counts"]);
+        assert_eq!(app.get("/v1/history").await.1, json!({"data": [], "next_cursor": null}));
+        assert_eq!(app.user("ada@example.com").await["values"], user["values"]);
     })
     .await;
 }

@@ -53,7 +53,7 @@ struct RetentionBody {
     files: Option<u32>,
     /// What became of the rows of a job, after its end.
     results: Option<u32>,
-    /// Changes of users.
+    /// Changes of users; what the users held before the first that is kept stays known.
     history: Option<u32>,
     /// Answers to requests with an `Idempotency-Key`.
     idempotency_keys: u32,
@@ -110,7 +110,7 @@ struct EditRetention {
     #[serde(default, deserialize_with = "patch")]
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 36_500)]
     results: Patch<i64>,
-    /// Changes of users.
+    /// Changes of users; what the users held before the first that is kept stays known.
     #[serde(default, deserialize_with = "patch")]
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 36_500)]
     history: Patch<i64>,
@@ -156,7 +156,8 @@ async fn get_community(
 
 /// Change the community
 ///
-/// What is over its time is removed within minutes, and cannot be brought back.
+/// What is over its time is removed within minutes, and cannot be brought back: `/file` and `/results` of a job then answer
+/// 410, and a job of which a change is no longer in the history cannot be undone (409 `history_expired`).
 #[utoipa::path(
     patch, path = "/v1/community", tag = "Community",
     request_body(content = EditCommunity, example = json!({"settings": {"retention_days": {"files": 90, "results": 90}}})),

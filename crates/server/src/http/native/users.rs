@@ -122,7 +122,8 @@ async fn list_users(
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct GetUser {
-    /// Answer the user as of this time. One who was not there yet or was deleted then is not found.
+    /// Answer the user as of this time. One who was not there yet or was deleted then is not found; 409 `history_expired`
+    /// where that part of the history is over its time.
     #[param(value_type = Option<String>, format = DateTime)]
     at: Option<Time>,
 }
