@@ -4,6 +4,7 @@ mod apply;
 mod by_filter;
 mod crash;
 mod crowd;
+mod field_edits;
 mod fuses;
 mod harness;
 mod history;
