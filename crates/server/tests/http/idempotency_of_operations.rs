@@ -61,6 +61,7 @@ const EXAMPLES: &[Example] = &[
     ("POST /v1/jobs/{id}/apply", Object::PlannedJob, Content::None),
     ("POST /v1/jobs/{id}/undo", Object::EndedJob, Content::None),
     ("POST /v1/jobs/{id}/retry", Object::EndedJob, Content::None),
+    ("POST /v1/users", Object::None, Content::Json(|| json!({"email": "grace@example.com"}))),
     ("DELETE /v1/users/{id}", Object::User, Content::None),
     (
         "POST /v1/history",

@@ -4,6 +4,7 @@ mod app;
 mod authorization;
 mod children;
 mod errors;
+mod export;
 mod fields;
 mod formats;
 mod history;

@@ -1,6 +1,7 @@
 //! The native face: `/v1`.
 
 mod deliveries;
+mod download;
 mod fields;
 mod history;
 mod job_body;
@@ -10,6 +11,8 @@ mod job_options;
 mod job_results;
 mod jobs;
 mod keys;
+mod user_create;
+mod user_export;
 mod user_query;
 mod users;
 mod webhooks;
@@ -32,7 +35,9 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .merge(job_results::routes())
         .merge(job_events::routes())
         .merge(users::routes())
+        .merge(user_create::routes())
         .merge(user_query::routes())
+        .merge(user_export::routes())
         .merge(fields::routes())
         .merge(history::routes())
         .merge(keys::routes())
