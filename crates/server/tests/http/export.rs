@@ -1,13 +1,13 @@
 //! Users as files: what is exported is the same when it is sent back, however nasty it is.
 
 use crate::App;
-use crate::app::{Options, json_of, with};
+use crate::app::{Options, id_of, json_of, with};
 use crate::on_every_database;
 use reqwest::{Method, header};
 use serde_json::{Value, json};
 
-/// Users with everything that a file could spoil; three have no email.
-async fn nasty_users(app: &App) -> usize {
+/// Fields of every type, in every spelling.
+async fn make_fields(app: &App) {
     for new in [
         json!({"name": "Notes", "type": "long_text"}),
         json!({"name": "Points", "type": "integer"}),
@@ -21,6 +21,10 @@ async fn nasty_users(app: &App) -> usize {
     ] {
         assert_eq!(json_of(app.post("/v1/fields").json(&new)).await.0, 201, "{new}");
     }
+}
+
+/// Values that a file could spoil.
+fn nasty_values() -> Vec<Value> {
     let texts = [
         "",
         " ",
@@ -62,6 +66,13 @@ async fn nasty_users(app: &App) -> usize {
         json!({"extra": [], "addresses": [{"street": "=1"}], "notes": "x".repeat(60_000)}),
         json!({}),
     ]);
+    all
+}
+
+/// Users with all of that, one in ten without an email, and with values of a field that is archived then.
+async fn nasty_users(app: &App) -> usize {
+    make_fields(app).await;
+    let all = nasty_values();
     for (i, values) in all.iter().enumerate() {
         let crm = json!([{"source": "crm", "source_id": i}, {"source": "=shop", "source_id": "ü", "language": format!("l{i}")}]);
         let identities = if i % 2 == 0 { crm } else { json!([]) };
@@ -73,9 +84,9 @@ async fn nasty_users(app: &App) -> usize {
         assert_eq!(status, 201, "{new} {answer}");
     }
     let (_, fields) = app.get("/v1/fields").await;
-    let old = fields["data"].as_array().unwrap().iter().find(|field| field["key"] == "old").unwrap();
-    let archived = app.request(Method::DELETE, &format!("/v1/fields/{}", old["id"].as_str().unwrap())).send().await;
-    assert_eq!(archived.unwrap().status(), 204);
+    let old = fields["data"].as_array().into_iter().flatten().find(|field| field["key"] == "old");
+    let archive = app.request(Method::DELETE, &format!("/v1/fields/{}", id_of(old.expect("it was made"))));
+    assert_eq!(archive.send().await.expect("the server answers").status(), 204);
     all.len()
 }
 
@@ -83,7 +94,7 @@ async fn send_back(app: &App, query: &str, content_type: &str, file: &str) -> Va
     let request = app.post(&format!("/v1/jobs{query}")).header(header::CONTENT_TYPE, content_type);
     let (status, job) = json_of(request.body(file.to_owned())).await;
     assert_eq!(status, 202, "{job}");
-    app.ended(job["id"].as_str().unwrap()).await
+    app.ended(id_of(&job)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
