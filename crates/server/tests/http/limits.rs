@@ -8,14 +8,15 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 fn options(rates: Rates) -> Options {
-    let clock = Clock::fixed("2026-01-31T09:30:00Z".parse().unwrap());
+    let clock = Clock::fixed("2026-01-31T09:30:00Z".parse().expect("it is a time"));
     Options { config: HttpConfig { rates, ..HttpConfig::default() }, clock, ..Options::default() }
 }
 
 /// The status, the three headers that say how long to wait, and the body.
 async fn answer(request: RequestBuilder) -> (u16, [String; 3], Value) {
-    let response = request.send().await.unwrap();
-    let header = |name| response.headers().get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
+    let response = request.send().await.expect("the server answers");
+    let header =
+        |name| response.headers().get(name).map_or("", |value| value.to_str().expect("it is ASCII")).to_owned();
     let headers = ["retry-after", "ratelimit", "ratelimit-policy"].map(header);
     (response.status().as_u16(), headers, response.json().await.unwrap_or_default())
 }
@@ -41,7 +42,7 @@ async fn a_key_that_asks_too_often_hears_how_long_to_wait_on_every_face() {
             "{error}"
         );
         assert_eq!(headers, waits);
-        let other = app.make_key(&app.community, &muster_core::scope::Scope::ALL.to_vec()).await;
+        let other = app.make_key(&app.community, muster_core::scope::Scope::ALL).await;
         assert_eq!(json_of(app.bare(Method::GET, "/v1/users").bearer_auth(other)).await.0, 200);
         assert_eq!(json_of(app.bare(Method::GET, "/healthz")).await.0, 200);
         app.engine.clock().advance(Duration::from_millis(500));
