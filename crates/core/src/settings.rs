@@ -117,8 +117,8 @@ impl Settings {
         match faults.first() {
             None => Ok(next),
             Some(first) => {
-                let detail = first.message.clone();
-                Err(Error { code: Code::InvalidOption, detail, errors: faults })
+                let error = Error::new(Code::InvalidOption, first.message.clone());
+                Err(Error { errors: faults, ..error })
             }
         }
     }

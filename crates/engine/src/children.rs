@@ -9,10 +9,10 @@ use crate::jobs::{JobView, check_file};
 use crate::prepare::past_outcomes;
 use crate::results::check_results;
 use crate::run::Run;
-use muster_core::Code;
 use muster_core::id::JobId;
 use muster_core::job::{JobKind, JobOptions, JobState, Overdraft, Relation};
 use muster_core::scope::Scope;
+use muster_core::{Code, Error};
 use muster_store::{Family, JobRef, NewJob, Transaction};
 use std::time::Duration;
 
@@ -55,7 +55,8 @@ impl Engine {
         }
         let (relation, undoes) = (Relation::Apply, parent.family.undoes);
         let options = parent.options.clone();
-        self.make_child(caller, &parent, Child { kind: parent.kind, relation, dry_run: false, undoes, options }).await
+        let child = Child { kind: parent.kind, relation, dry_run: false, undoes, options };
+        self.make_child(caller, &parent, child).await
     }
 
     /// Takes back what a job did. Refuses with `job_not_finished`, `invalid_state` for a dry run, or `already_undone`.
@@ -106,7 +107,7 @@ impl Engine {
             let detail = format!("The job is {}; wait until it has ended, or cancel it.", job.state);
             return Err(EngineError::refuse(Code::JobNotFinished, detail));
         }
-        self.settle(job).await
+        Box::pin(self.settle(job)).await
     }
 
     /// A job that was cancelled this moment may still have to be tidied up: does it, or waits for the worker that does.
@@ -299,7 +300,10 @@ async fn check_siblings(tx: &mut Transaction, parent: &Job, child: &Child) -> Re
 fn refuse_second(jobs: &[Job], code: Code, done: &str) -> Result<()> {
     let writing = jobs.iter().find(|job| !matches!(job.state, JobState::Failed | JobState::Cancelled));
     match writing {
-        Some(other) => Err(EngineError::refuse(code, format!("The job was {done} already, by {}.", other.id))),
+        Some(other) => {
+            let error = Error::new(code, format!("The job was {done} already, by {}.", other.id));
+            Err(Error { job_id: Some(other.id), ..error }.into())
+        }
         None => Ok(()),
     }
 }

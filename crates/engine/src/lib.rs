@@ -6,6 +6,7 @@
 
 mod accept;
 mod apply;
+mod batch;
 mod caller;
 mod children;
 mod chunk;
@@ -51,6 +52,7 @@ mod webhooks;
 mod worker;
 
 pub use accept::{Limits, NewJob, Upload};
+pub use batch::Batch;
 pub use caller::Caller;
 pub use children::UndoRequest;
 pub use clock::Clock;
@@ -59,7 +61,7 @@ pub use engine::Engine;
 pub use error::{EngineError, Result, chain};
 pub use fault::{Fault, Faults, OTHER_POINTS, POINTS};
 pub use history::{HistoryEntry, HistoryPage, HistoryQuery, MadeChange, NewChange};
-pub use idempotency::{Fingerprint, Reservation, Reserved};
+pub use idempotency::{Fingerprint, Reservation, Reserved, reused};
 pub use job::{Input, Job};
 pub use jobs::{JobPage, JobView};
 pub use keys::{KeyCheck, MadeKey, NewKey};

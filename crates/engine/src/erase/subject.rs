@@ -103,7 +103,9 @@ impl Subject {
     /// Whether a row names the person, or gives away what the person had.
     pub(super) fn is_in_row(&self, row: &Row, fields: &FieldSet) -> bool {
         let given = row.edits.iter().filter_map(|edit| match &edit.patch {
-            EditPatch::Set(_, value) => Some(UserKey::of_value(edit.field, value, fields)),
+            EditPatch::Set(_, value) | EditPatch::SetIfEmpty(_, value) => {
+                Some(UserKey::of_value(edit.field, value, fields))
+            }
             EditPatch::Clear => None,
         });
         row.key == muster_core::key::Key::Id(self.user.id)
