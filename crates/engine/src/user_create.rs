@@ -62,7 +62,7 @@ impl Engine {
         }
         let key = name_of(new, &said, fields)?;
         let Edits { edits, columns, pointers } = said;
-        let row = Row { record: 1, line: 0, key, edits };
+        let row = Row { record: 1, line: 0, key, creates: true, edits };
         let chunk = Chunk::of(PreparedRow::new(None, row));
         let rules = Rules { kind: JobKind::Create, overdraft: Overdraft::Reject, fields, columns: &columns };
         let order = Order { tenant: caller.tenant, rules, dry_run: false, undoes: None, filter: None };
@@ -100,7 +100,7 @@ fn name_of(new: &NewUser, said: &Edits, fields: &FieldSet) -> Result<Key, Error>
     }
     let mut unique = said.edits.iter().filter(|edit| fields.is_unique(edit.field));
     let value = unique.find_map(|edit| match &edit.patch {
-        EditPatch::Set(_, value) => Some((edit.field, value.clone())),
+        EditPatch::Set(_, value) | EditPatch::SetIfEmpty(_, value) => Some((edit.field, value.clone())),
         EditPatch::Clear => None,
     });
     let (field, value) = value.ok_or_else(|| {

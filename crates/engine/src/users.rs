@@ -167,7 +167,7 @@ impl Engine {
         change: OneChange,
     ) -> Result<Option<(Transaction, User, bool)>> {
         let OneChange { kind, id, edits: Edits { edits, columns, pointers }, if_version } = change;
-        let row = Row { record: 1, line: 0, key: Key::Id(id), edits };
+        let row = Row { record: 1, line: 0, key: Key::Id(id), edits, creates: true };
         let chunk = Chunk::of(PreparedRow::new(Some(id), row));
         let rules = Rules { kind, overdraft: Overdraft::Reject, fields, columns: &columns };
         let order = Order { tenant: caller.tenant, rules, dry_run: false, undoes: None, filter: None };
@@ -236,7 +236,7 @@ impl Edits {
     /// What a field is to hold by them.
     pub(crate) fn value(&self, field: FieldNumber) -> Option<&Value> {
         self.edits.iter().find(|edit| edit.field == field).and_then(|edit| match &edit.patch {
-            EditPatch::Set(_, value) => Some(value),
+            EditPatch::Set(_, value) | EditPatch::SetIfEmpty(_, value) => Some(value),
             EditPatch::Clear => None,
         })
     }
@@ -286,5 +286,5 @@ pub(crate) fn refused(error: &RowError, columns: &[String], pointers: &[String])
         code: error.code,
         message: error.message.clone(),
     };
-    Error { code: error.code, detail: error.sentence(0), errors: vec![fault] }
+    Error { errors: vec![fault], ..Error::new(error.code, error.sentence(0)) }
 }

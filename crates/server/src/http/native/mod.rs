@@ -11,6 +11,7 @@ mod job_options;
 mod job_results;
 mod jobs;
 mod keys;
+mod user_bulk;
 mod user_create;
 mod user_export;
 mod user_query;
@@ -38,6 +39,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .merge(user_create::routes())
         .merge(user_query::routes())
         .merge(user_export::routes())
+        .merge(user_bulk::routes())
         .merge(fields::routes())
         .merge(history::routes())
         .merge(keys::routes())
