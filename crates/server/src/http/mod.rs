@@ -21,6 +21,7 @@ mod native;
 mod operations;
 mod page;
 mod problem;
+mod propeller;
 mod returning_ai;
 mod upload;
 mod words;
@@ -68,7 +69,10 @@ pub fn router(engine: Engine, config: HttpConfig) -> Router {
     let operations = Arc::new(Operations::new(&document));
     let document = document.to_json().expect("the document is made of plain values").into();
     let app = App { engine, config, document, operations };
-    let routes = documented.merge(operations::routes()).nest(returning_ai::ALIAS, returning_ai::routes().into());
+    let routes = documented
+        .merge(operations::routes())
+        .nest(returning_ai::ALIAS, returning_ai::routes().into())
+        .merge(Router::from(propeller::routes()));
     served(routes, app)
 }
 
@@ -102,6 +106,7 @@ pub fn openapi() -> OpenApi {
 fn routes() -> OpenApiRouter<App> {
     let routes = OpenApiRouter::with_openapi(document());
     let mut routes = routes.merge(native::routes()).nest(returning_ai::PREFIX, returning_ai::routes());
+    routes = routes.nest(propeller::PREFIX, propeller::routes());
     idempotency::declare(routes.get_openapi_mut());
     routes
 }
@@ -124,7 +129,13 @@ fn document() -> OpenApi {
         .scheme(HttpAuthScheme::Bearer)
         .description(Some("`Authorization: Bearer KEY`; `Authorization: Token KEY` is the same."))
         .build();
-    let components = utoipa::openapi::ComponentsBuilder::new().security_scheme("key", SecurityScheme::Http(key));
+    let client = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Basic)
+        .description(Some("The id of a key and the key; or both in the form, as the operation says."))
+        .build();
+    let components = utoipa::openapi::ComponentsBuilder::new()
+        .security_scheme("key", SecurityScheme::Http(key))
+        .security_scheme("client", SecurityScheme::Http(client));
     document.components = Some(components.build());
     document
 }

@@ -24,6 +24,11 @@ fn operations() -> Vec<Operation> {
     let mut operations = Vec::new();
     for (path, methods) in document["paths"].as_object().expect("it has paths") {
         for (method, operation) in methods.as_object().expect("a path has methods") {
+            // Who asks for a token has none yet: the tests of that operation say what it refuses.
+            if operation["security"] == json!([{"client": []}]) {
+                assert_eq!(path, "/v2/oauth2/token");
+                continue;
+            }
             let scopes = operation["security"][0]["key"].as_array().expect("every operation names its scopes");
             operations.push(Operation {
                 method: method.to_uppercase().parse().expect("it is a method"),

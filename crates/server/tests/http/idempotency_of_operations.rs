@@ -79,7 +79,10 @@ const EXAMPLES: &[Example] = &[
 ];
 
 /// Operations whose method says that they may change something, and that do not.
-const READS: &[(&str, &str)] = &[("POST /v1/users/query", "a filter can be longer than an address may be")];
+const READS: &[(&str, &str)] = &[
+    ("POST /v1/users/query", "a filter can be longer than an address may be"),
+    ("POST /v2/oauth2/token", "a token changes nothing that belongs to anybody, and is never shown again"),
+];
 
 /// Where everything shows that an example changes.
 const LISTS: &[&str] = &["/v1/jobs", "/v1/users", "/v1/fields", "/v1/keys", "/v1/history", "/v1/webhooks"];

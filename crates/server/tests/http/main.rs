@@ -15,6 +15,7 @@ mod keys;
 mod multipart;
 mod odd;
 mod operations;
+mod propeller;
 mod queries;
 mod results;
 mod returning_ai;
