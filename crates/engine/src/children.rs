@@ -8,10 +8,10 @@ use crate::job::{Input, Job, LISTING, PARENT_OUTCOMES, PARENT_PLAN, folder, obje
 use crate::jobs::JobView;
 use crate::prepare::past_outcomes;
 use crate::run::Run;
-use muster_core::Code;
 use muster_core::id::JobId;
 use muster_core::job::{JobKind, JobOptions, JobState, Overdraft, Relation};
 use muster_core::scope::Scope;
+use muster_core::{Code, Error};
 use muster_store::{Family, JobRef, NewJob, Transaction};
 use std::time::Duration;
 
@@ -243,7 +243,10 @@ async fn check_siblings(tx: &mut Transaction, parent: &Job, child: &Child) -> Re
 fn refuse_second(jobs: &[Job], code: Code, done: &str) -> Result<()> {
     let writing = jobs.iter().find(|job| !matches!(job.state, JobState::Failed | JobState::Cancelled));
     match writing {
-        Some(other) => Err(EngineError::refuse(code, format!("The job was {done} already, by {}.", other.id))),
+        Some(other) => {
+            let error = Error::new(code, format!("The job was {done} already, by {}.", other.id));
+            Err(Error { job_id: Some(other.id), ..error }.into())
+        }
         None => Ok(()),
     }
 }

@@ -6,6 +6,7 @@
 
 mod accept;
 mod apply;
+mod batch;
 mod caller;
 mod children;
 mod chunk;
@@ -49,6 +50,7 @@ mod webhooks;
 mod worker;
 
 pub use accept::{Limits, NewJob, Upload};
+pub use batch::Batch;
 pub use caller::Caller;
 pub use children::UndoRequest;
 pub use clock::Clock;
@@ -57,7 +59,7 @@ pub use engine::Engine;
 pub use error::{EngineError, Result, chain};
 pub use fault::{Fault, Faults, POINTS};
 pub use history::{HistoryEntry, HistoryPage, HistoryQuery, MadeChange, NewChange};
-pub use idempotency::{Fingerprint, Reservation, Reserved};
+pub use idempotency::{Fingerprint, Reservation, Reserved, reused};
 pub use job::{Input, Job};
 pub use jobs::{JobPage, JobView};
 pub use keys::{IssuedToken, KeyCheck, MadeKey, NewKey};

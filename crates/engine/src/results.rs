@@ -89,13 +89,13 @@ pub struct ErrorGroup {
 }
 
 /// Outcomes in order of record number.
-enum Outcomes {
+pub(crate) enum Outcomes {
     Merged(BufReader<File>, Vec<u8>),
     Collected(Sorted),
 }
 
 impl Outcomes {
-    fn next(&mut self) -> Result<Option<Outcome>> {
+    pub(crate) fn next(&mut self) -> Result<Option<Outcome>> {
         match self {
             Self::Merged(file, buffer) => {
                 frames::read(file, buffer)?.is_some().then(|| frames::decode(buffer)).transpose()
@@ -154,7 +154,7 @@ pub(crate) async fn merge(engine: &Engine, job: &Job) -> Result<Option<String>> 
 }
 
 impl Engine {
-    async fn outcomes(&self, job: Job) -> Result<(Job, Outcomes)> {
+    pub(crate) async fn outcomes(&self, job: Job) -> Result<(Job, Outcomes)> {
         let collected = match job.results {
             None => Some(collect(self, &job).await?),
             Some(_) => None,

@@ -191,7 +191,7 @@ impl Engine {
         change: OneChange,
     ) -> Result<Option<(Transaction, User, bool)>> {
         let OneChange { kind, id, edits: Edits { edits, columns, pointers }, if_version } = change;
-        let row = Row { record: 1, line: 0, key: Key::Id(id), edits };
+        let row = Row { record: 1, line: 0, key: Key::Id(id), edits, creates: true };
         let chunk = Chunk::of(PreparedRow::new(Some(id), row));
         let rules = Rules { kind, overdraft: Overdraft::Reject, fields, columns: &columns };
         let order = Order { tenant: caller.tenant, rules, dry_run: false, undoes: None, filter: None };
@@ -305,5 +305,5 @@ fn refused(error: &RowError, columns: &[String], pointers: &[String]) -> Error {
         code: error.code,
         message: error.message.clone(),
     };
-    Error { code: error.code, detail: error.sentence(0), errors: vec![fault] }
+    Error { errors: vec![fault], ..Error::new(error.code, error.sentence(0)) }
 }

@@ -35,7 +35,7 @@ pub use connection::{Connection, Transaction};
 pub use deliveries::{Attempt, ClaimedDelivery, Delivery, DeliveryFilter, DueDelivery, Verdict};
 pub use error::{Result, StoreError};
 pub use history::{ChangeSet, CommitInfo, HistoryFilter, JobChange, NewChangeSet, NewCommit, PastSet, Place, Touched};
-pub use idempotency::{KeptRequest, KeyOwner, RESERVATION_SECONDS, StoredAnswer};
+pub use idempotency::{KeptRequest, KeptState, KeyOwner, RESERVATION_SECONDS, StoredAnswer};
 pub use jobs::{Claim, EndOfJob, Family, Job, JobFilter, JobRef, LEASE_SECONDS, NewJob, Prepared, Progress};
 pub use keys::{ApiKey, NewApiKey};
 pub use muster_core::key::UserKey;

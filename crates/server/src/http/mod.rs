@@ -44,11 +44,15 @@ use utoipa_axum::router::OpenApiRouter;
 pub struct HttpConfig {
     /// Bytes of one JSON body. What files may have is a limit of the engine.
     pub json_body_bytes: usize,
+    /// Records of one request that is answered at once.
+    pub records: usize,
+    /// Ids of users in one such request.
+    pub ids: usize,
 }
 
 impl Default for HttpConfig {
     fn default() -> Self {
-        Self { json_body_bytes: 32 << 20 }
+        Self { json_body_bytes: 32 << 20, records: 10_000, ids: 100_000 }
     }
 }
 
@@ -56,7 +60,7 @@ impl Default for HttpConfig {
 #[derive(Clone, Debug)]
 struct App {
     engine: Engine,
-    config: HttpConfig,
+    config: Arc<HttpConfig>,
     /// The OpenAPI document as JSON.
     document: Arc<str>,
     /// What takes an idempotency key.
@@ -68,7 +72,7 @@ pub fn router(engine: Engine, config: HttpConfig) -> Router {
     let (documented, document) = routes().split_for_parts();
     let operations = Arc::new(Operations::new(&document));
     let document = document.to_json().expect("the document is made of plain values").into();
-    let app = App { engine, config, document, operations };
+    let app = App { engine, config: Arc::new(config), document, operations };
     let routes = documented
         .merge(operations::routes())
         .nest(returning_ai::ALIAS, returning_ai::routes().into())
@@ -161,7 +165,7 @@ mod tests {
         let key = engine.create_key(&community, &new).await.unwrap().secret;
         let app = App {
             engine,
-            config: HttpConfig::default(),
+            config: Arc::default(),
             document: "".into(),
             operations: Arc::new(Operations::new(&openapi())),
         };

@@ -10,6 +10,7 @@ mod job_options;
 mod job_results;
 mod jobs;
 mod keys;
+mod user_bulk;
 mod user_query;
 mod users;
 mod webhooks;
@@ -33,6 +34,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .merge(job_events::routes())
         .merge(users::routes())
         .merge(user_query::routes())
+        .merge(user_bulk::routes())
         .merge(fields::routes())
         .merge(history::routes())
         .merge(keys::routes())

@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_page_says_where_it_is_and_how_many_there_are() {
-        let page = |page, size| {
+        let page = |page: Option<u32>, size: Option<u32>| {
             let all = (1..=30).collect();
             let page = Paged::of(all, page.map(PageNumber), size.map(PageSize));
             (page.data, page.start, page.end, page.page, page.pages, page.items_found, page.total)
