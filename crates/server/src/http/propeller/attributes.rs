@@ -1,9 +1,9 @@
 //! `/attributes`: the definitions of attributes, one by one and in pages.
 
 use super::attribute::{Attribute, Definition, all, find};
-use super::body::{Body, Envelope};
+use super::body::{Body, PropellerAnswer};
 use super::error::Errors;
-use super::paging::{PageNumber, PageSize, Paged};
+use super::paging::{PageNumber, PageSize, PropellerPage};
 use super::schema::Schema;
 use super::users::Address;
 use crate::http::App;
@@ -84,16 +84,16 @@ pub async fn attribute_of(app: &App, caller: &Caller, address: &Address, class: 
 #[utoipa::path(
     get, path = "/attributes", tag = "Propeller Commerce",
     params(ListAttributes),
-    responses((status = 200, description = "A page of attributes.", body = Paged<Attribute>), Errors),
+    responses((status = 200, description = "A page of attributes.", body = PropellerPage<Attribute>), Errors),
     security(("key" = ["fields:read"])),
 )]
 async fn list_attributes(
     State(app): State<App>,
     Auth(caller): Auth,
     Params(list): Params<ListAttributes>,
-) -> Result<Json<Paged<Attribute>>, Failure> {
+) -> Result<Json<PropellerPage<Attribute>>, Failure> {
     let fields = app.engine.list_fields(&caller).await?;
-    Ok(Json(Paged::of(all(&fields).map(Attribute::from).collect(), list.page, list.offset)))
+    Ok(Json(PropellerPage::of(all(&fields).map(Attribute::from).collect(), list.page, list.offset)))
 }
 
 /// Get an attribute
@@ -106,7 +106,7 @@ async fn list_attributes(
         ("lookupValue" = String, Path, description = "The id or the name."),
         Class,
     ),
-    responses((status = 200, description = "The attribute.", body = Envelope<Attribute>), Errors),
+    responses((status = 200, description = "The attribute.", body = PropellerAnswer<Attribute>), Errors),
     security(("key" = ["fields:read"])),
 )]
 async fn get_attribute(
@@ -114,9 +114,9 @@ async fn get_attribute(
     Auth(caller): Auth,
     address: Address,
     Params(class): Params<Class>,
-) -> Result<Json<Envelope<Attribute>>, Failure> {
+) -> Result<Json<PropellerAnswer<Attribute>>, Failure> {
     let field = attribute_of(&app, &caller, &address, &class).await?;
-    Ok(Json(Envelope::one(Attribute::from(&field), "")))
+    Ok(Json(PropellerAnswer::one(Attribute::from(&field), "")))
 }
 
 /// Create an attribute
@@ -125,7 +125,7 @@ async fn get_attribute(
 #[utoipa::path(
     post, path = "/attributes", tag = "Propeller Commerce",
     request_body(content = NewAttribute, example = json!({"name": "SHOE_SIZE", "class": "user", "type": "integer"})),
-    responses((status = 201, description = "The attribute.", body = Envelope<Attribute>), Errors),
+    responses((status = 201, description = "The attribute.", body = PropellerAnswer<Attribute>), Errors),
     security(("key" = ["fields:write"])),
 )]
 async fn create_attribute(
@@ -133,7 +133,7 @@ async fn create_attribute(
     Auth(caller): Auth,
     _: NoParams,
     Body(body): Body,
-) -> Result<(StatusCode, Json<Envelope<Attribute>>), Failure> {
+) -> Result<(StatusCode, Json<PropellerAnswer<Attribute>>), Failure> {
     let mut schema = Schema::default();
     let definition = Definition::read("#", &body, &[], &mut schema);
     for name in ["name", "class", "type"].into_iter().filter(|name| body.is_object() && body.get(name).is_none()) {
@@ -142,7 +142,7 @@ async fn create_attribute(
     schema.finish()?;
     let definition = definition.ok_or_else(|| Error::new(Code::InvalidRequest, "#: this is no attribute"))?;
     let field = app.engine.create_field(&caller, &definition.new_field()?).await?;
-    let mut created = Envelope::one(Attribute::from(&field), "Attribute created");
+    let mut created = PropellerAnswer::one(Attribute::from(&field), "Attribute created");
     created.messages.extend(definition.say_not_kept());
     Ok((StatusCode::CREATED, Json(created)))
 }

@@ -25,7 +25,7 @@ impl FromRequest<App> for Body {
 
 /// The product's envelope of success.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Envelope<T> {
+pub struct PropellerAnswer<T> {
     /// What was asked for, or what became of it.
     pub data: T,
     /// What was done, in words.
@@ -36,7 +36,7 @@ pub struct Envelope<T> {
     pub total: usize,
 }
 
-impl<T> Envelope<T> {
+impl<T> PropellerAnswer<T> {
     /// The answer about one thing.
     pub fn one(data: T, message: &str) -> Self {
         let messages = if message.is_empty() { Vec::new() } else { vec![message.to_owned()] };
@@ -44,7 +44,7 @@ impl<T> Envelope<T> {
     }
 }
 
-impl<T> Envelope<Vec<T>> {
+impl<T> PropellerAnswer<Vec<T>> {
     /// What became of many records, failed ones included.
     pub fn completed(data: Vec<T>) -> Self {
         Self { total: data.len(), data, messages: vec!["Completed".to_owned()] }

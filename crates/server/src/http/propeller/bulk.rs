@@ -1,6 +1,6 @@
 //! `POST /users/bulk/sourceId` and `POST /users/bulk/id`: many users in one request, answered with what became of each.
 
-use super::body::{Body, Envelope, RecordResult};
+use super::body::{Body, PropellerAnswer, RecordResult};
 use super::error::Errors;
 use super::record::{Directives, Lookup, UserRecord, name_of};
 use super::schema::Schema;
@@ -143,7 +143,7 @@ async fn change(app: &App, caller: &Caller, body: &Value, lookup: Lookup) -> Res
     request_body(content = Users, example = json!({"users": [
         {"source": "ERP", "sourceId": 3_002_196, "firstName": "Miles", "gender": "M", "parent": {"id": 119}},
     ]})),
-    responses((status = 200, description = "What became of each user.", body = Envelope<Vec<RecordResult>>), Errors),
+    responses((status = 200, description = "What became of each user.", body = PropellerAnswer<Vec<RecordResult>>), Errors),
     security(("key" = ["bulk:import"])),
 )]
 async fn change_users_by_source_id(
@@ -151,8 +151,8 @@ async fn change_users_by_source_id(
     Auth(caller): Auth,
     _: NoParams,
     Body(body): Body,
-) -> Result<Json<Envelope<Vec<RecordResult>>>, Failure> {
-    Ok(Json(Envelope::completed(change(&app, &caller, &body, Lookup::SourceId).await?)))
+) -> Result<Json<PropellerAnswer<Vec<RecordResult>>>, Failure> {
+    Ok(Json(PropellerAnswer::completed(change(&app, &caller, &body, Lookup::SourceId).await?)))
 }
 
 /// Bulk users by id
@@ -162,7 +162,7 @@ async fn change_users_by_source_id(
 #[utoipa::path(
     post, path = "/users/bulk/id", tag = "Propeller Commerce",
     request_body(content = Users, example = json!({"users": [{"id": 1, "firstName": "Miles", "dateOfBirth": "28/08/1993"}]})),
-    responses((status = 200, description = "What became of each user.", body = Envelope<Vec<RecordResult>>), Errors),
+    responses((status = 200, description = "What became of each user.", body = PropellerAnswer<Vec<RecordResult>>), Errors),
     security(("key" = ["bulk:import"])),
 )]
 async fn change_users_by_id(
@@ -170,8 +170,8 @@ async fn change_users_by_id(
     Auth(caller): Auth,
     _: NoParams,
     Body(body): Body,
-) -> Result<Json<Envelope<Vec<RecordResult>>>, Failure> {
-    Ok(Json(Envelope::completed(change(&app, &caller, &body, Lookup::Id).await?)))
+) -> Result<Json<PropellerAnswer<Vec<RecordResult>>>, Failure> {
+    Ok(Json(PropellerAnswer::completed(change(&app, &caller, &body, Lookup::Id).await?)))
 }
 
 #[cfg(test)]

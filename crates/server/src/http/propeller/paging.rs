@@ -31,7 +31,7 @@ impl TryFrom<u32> for PageSize {
 
 /// A page of a list.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Paged<T> {
+pub struct PropellerPage<T> {
     /// What is on the page.
     data: Vec<T>,
     /// The number of the last entry of the page, counted from 1.
@@ -54,7 +54,7 @@ pub struct Paged<T> {
     total: usize,
 }
 
-impl<T> Paged<T> {
+impl<T> PropellerPage<T> {
     /// A page of all that there are: the first one of 12, if nothing else is said.
     pub fn of(all: Vec<T>, page: Option<PageNumber>, size: Option<PageSize>) -> Self {
         let page = page.map_or(1, |PageNumber(page)| page as usize);
@@ -76,7 +76,7 @@ mod tests {
     fn a_page_says_where_it_is_and_how_many_there_are() {
         let page = |page: Option<u32>, size: Option<u32>| {
             let all = (1..=30).collect();
-            let page = Paged::of(all, page.map(PageNumber), size.map(PageSize));
+            let page = PropellerPage::of(all, page.map(PageNumber), size.map(PageSize));
             (page.data, page.start, page.end, page.page, page.pages, page.items_found, page.total)
         };
         assert_eq!(page(None, None), ((1..=12).collect(), 1, 12, 1, 3, 30, 12));

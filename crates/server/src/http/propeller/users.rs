@@ -1,6 +1,6 @@
 //! `GET|PATCH|DELETE /users/:lookupKey/:lookupValue`: one user.
 
-use super::body::{Body, Envelope};
+use super::body::{Body, PropellerAnswer};
 use super::error::Errors;
 use super::record::{Lookup, MONTHS, Said, UserRecord, members, name_of};
 use super::schema::{Object, Schema};
@@ -40,7 +40,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Address {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
         let both = Path::<(String, String)>::from_request_parts(parts, state).await;
-        let Path((name, value)) = both.map_err(|_| Failure::new(Code::NotFound, "The address is not UTF-8."))?;
+        // What is not UTF-8 names nothing, like any other value that nobody has.
+        let Path((name, value)) = both.unwrap_or_else(|_| Path(("id".to_owned(), "\u{fffd}".to_owned())));
         Ok(Self(name, value))
     }
 }
@@ -71,6 +72,7 @@ struct GetUser {
 
 /// The answer that says that something is deleted.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PropellerDeleted)]
 pub struct Deleted {
     /// Empty.
     #[schema(value_type = Object)]
@@ -164,13 +166,13 @@ fn shown(value: &Stored) -> String {
 ///
 /// By `id`, or by `sourceId` with `?source=`.
 #[utoipa::path(
-    get, path = "/users/{lookupKey}/{lookupValue}", tag = "Propeller Commerce",
+    get, path = "/users/{lookupKey}/{lookupValue}", tag = "Propeller Commerce", operation_id = "propeller_get_user",
     params(
         ("lookupKey" = String, Path, description = "`id` or `sourceId`."),
         ("lookupValue" = String, Path, description = "The id."),
         GetUser,
     ),
-    responses((status = 200, description = "The user.", body = Envelope<Object>), Errors),
+    responses((status = 200, description = "The user.", body = PropellerAnswer<Object>), Errors),
     security(("key" = ["users:read"])),
 )]
 async fn get_user(
@@ -178,7 +180,7 @@ async fn get_user(
     Auth(caller): Auth,
     address: Address,
     Params(query): Params<GetUser>,
-) -> Result<Json<Envelope<Value>>, Failure> {
+) -> Result<Json<PropellerAnswer<Value>>, Failure> {
     let expands: Vec<&str> = query.expands.as_deref().unwrap_or_default().split(',').map(str::trim).collect();
     if let Some(unknown) = expands.iter().find(|name| !["", "sources", "parent"].contains(name)) {
         let detail = format!("expands is sources, parent or both with a comma, not {}", excerpt(unknown));
@@ -186,21 +188,21 @@ async fn get_user(
     }
     let source = Source { source: query.source, language: query.language };
     let (user, fields) = find(&app, &caller, Scope::UsersRead, &address, &source).await?;
-    Ok(Json(Envelope::one(show(&user, &fields, &expands), "")))
+    Ok(Json(PropellerAnswer::one(show(&user, &fields, &expands), "")))
 }
 
 /// Change a user
 ///
 /// What is absent is kept; null and an empty text clear. Answers what was sent, and the id.
 #[utoipa::path(
-    patch, path = "/users/{lookupKey}/{lookupValue}", tag = "Propeller Commerce",
+    patch, path = "/users/{lookupKey}/{lookupValue}", tag = "Propeller Commerce", operation_id = "propeller_edit_user",
     params(
         ("lookupKey" = String, Path, description = "`id` or `sourceId`."),
         ("lookupValue" = String, Path, description = "The id."),
         Source,
     ),
     request_body(content = Object, example = json!({"firstName": "Miles", "gender": "M", "dateOfBirth": "28/08/1993"})),
-    responses((status = 200, description = "What was sent, and the id.", body = Envelope<Object>), Errors),
+    responses((status = 200, description = "What was sent, and the id.", body = PropellerAnswer<Object>), Errors),
     security(("key" = ["users:write"])),
 )]
 async fn edit_user(
@@ -209,21 +211,21 @@ async fn edit_user(
     address: Address,
     Params(source): Params<Source>,
     Body(body): Body,
-) -> Result<Json<Envelope<Value>>, Failure> {
+) -> Result<Json<PropellerAnswer<Value>>, Failure> {
     let (user, _) = find(&app, &caller, Scope::UsersWrite, &address, &source).await?;
     let edit = edit_of(&body)?;
     app.engine.edit_user(&caller, user.id, &edit).await.map_err(|error| in_their_words(error.into()))?;
     let mut sent: BTreeMap<String, Value> =
         body.as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
     sent.insert("id".to_owned(), json!(user.id.0));
-    Ok(Json(Envelope::one(json!(sent), "User updated")))
+    Ok(Json(PropellerAnswer::one(json!(sent), "User updated")))
 }
 
 /// Delete a user
 ///
 /// The user keeps everything and can be restored; it is found no more.
 #[utoipa::path(
-    delete, path = "/users/{lookupKey}/{lookupValue}", tag = "Propeller Commerce",
+    delete, path = "/users/{lookupKey}/{lookupValue}", tag = "Propeller Commerce", operation_id = "propeller_delete_user",
     params(
         ("lookupKey" = String, Path, description = "`id` or `sourceId`."),
         ("lookupValue" = String, Path, description = "The id."),

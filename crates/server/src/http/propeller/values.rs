@@ -1,9 +1,9 @@
 //! `GET|POST /users/:lookupKey/:lookupValue/attributes`: the values that one user has of attributes.
 
 use super::attribute::{all, find, name, not_found, type_of};
-use super::body::{Body, Envelope};
+use super::body::{Body, PropellerAnswer};
 use super::error::Errors;
-use super::paging::{PageNumber, PageSize, Paged};
+use super::paging::{PageNumber, PageSize, PropellerPage};
 use super::record::attribute_value;
 use super::schema::Schema;
 use super::users::{Address, Source, find as find_user};
@@ -127,7 +127,7 @@ struct Wanted {
         ("lookupValue" = String, Path, description = "The id."),
         ListValues,
     ),
-    responses((status = 200, description = "A page of values.", body = Paged<AttributeValue>), Errors),
+    responses((status = 200, description = "A page of values.", body = PropellerPage<AttributeValue>), Errors),
     security(("key" = ["users:read"])),
 )]
 async fn list_values(
@@ -135,11 +135,11 @@ async fn list_values(
     Auth(caller): Auth,
     address: Address,
     Params(list): Params<ListValues>,
-) -> Result<Json<Paged<AttributeValue>>, Failure> {
+) -> Result<Json<PropellerPage<AttributeValue>>, Failure> {
     let source = Source { source: list.source, language: list.language };
     let (user, fields) = find_user(&app, &caller, Scope::UsersRead, &address, &source).await?;
     let value = |field: &Field| user.get(field.number).map(|value| AttributeValue::new(field, &value));
-    Ok(Json(Paged::of(all(&fields).filter_map(value).collect(), list.page, list.offset)))
+    Ok(Json(PropellerPage::of(all(&fields).filter_map(value).collect(), list.page, list.offset)))
 }
 
 /// Change attributes of a user
@@ -156,7 +156,7 @@ async fn list_values(
     request_body(content = Vec<Object>, example = json!([
         {"name": "CITY", "class": "user", "type": "text", "value": "Oslo"}, {"name": "REGION", "class": "user", "type": "text"},
     ])),
-    responses((status = 200, description = "What became of each.", body = Envelope<Vec<ValueResult>>), Errors),
+    responses((status = 200, description = "What became of each.", body = PropellerAnswer<Vec<ValueResult>>), Errors),
     security(("key" = ["users:write"])),
 )]
 async fn set_values(
@@ -165,10 +165,10 @@ async fn set_values(
     address: Address,
     Params(source): Params<Source>,
     Body(body): Body,
-) -> Result<Json<Envelope<Vec<ValueResult>>>, Failure> {
+) -> Result<Json<PropellerAnswer<Vec<ValueResult>>>, Failure> {
     let (user, fields) = find_user(&app, &caller, Scope::UsersWrite, &address, &source).await?;
     let wanted = read(&body, app.config.records)?;
-    Ok(Json(Envelope::completed(set(&app, &caller, user.id, &wanted, &fields).await?)))
+    Ok(Json(PropellerAnswer::completed(set(&app, &caller, user.id, &wanted, &fields).await?)))
 }
 
 /// Reads the list of a body.

@@ -18,7 +18,7 @@ async fn post(app: &App, path: &str, body: Value) -> (StatusCode, Value) {
 async fn results(app: &App, path: &str, body: Value) -> Vec<Value> {
     let (status, answer) = post(app, path, body).await;
     assert_eq!(status, 200, "{answer}");
-    let data = answer["data"].as_array().unwrap().clone();
+    let data = answer["data"].as_array().expect("it is a list").clone();
     assert_eq!((&answer["messages"], &answer["total"]), (&json!(["Completed"]), &json!(data.len())));
     data
 }

@@ -15,7 +15,7 @@ const PATHS: [&str; 2] = ["/v2/oauth2/token", "/oauth2/token"];
 /// A key of the community with its id.
 async fn make_key(app: &App, scopes: &[Scope]) -> (String, String) {
     let new = NewKey { name: "ERP".to_owned(), scopes: scopes.to_vec(), expires_at: None };
-    let made = app.engine.create_key(&app.community, &new).await.unwrap();
+    let made = app.engine.create_key(&app.community, &new).await.expect("a key can be made");
     (made.key.id.to_string(), made.secret)
 }
 
@@ -31,11 +31,11 @@ fn credentials<'a>(id: &'a str, key: &'a str) -> [(&'a str, &'a str); 3] {
 async fn token(app: &App, id: &str, key: &str) -> String {
     let (status, answer) = json_of(ask(app, PATHS[1], &credentials(id, key))).await;
     assert_eq!(status, 200, "{answer}");
-    answer["access_token"].as_str().unwrap().to_owned()
+    answer["access_token"].as_str().expect("there is a token").to_owned()
 }
 
 async fn status_with(app: &App, token: &str, path: &str) -> u16 {
-    app.bare(Method::GET, path).bearer_auth(token).send().await.unwrap().status().as_u16()
+    app.bare(Method::GET, path).bearer_auth(token).send().await.expect("the server answers").status().as_u16()
 }
 
 #[tokio::test(flavor = "multi_thread")]

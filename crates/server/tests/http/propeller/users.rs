@@ -136,7 +136,7 @@ async fn a_lookup_says_what_is_wrong_with_it() {
             ("/users/id/5", 404, 70006, "User with id [5] not found"),
             ("/users/id/+1", 404, 70006, "User with id [+1] not found"),
             ("/users/id/01", 404, 70006, "User with id [01] not found"),
-            ("/users/id/%FF", 404, 10008, "The address"),
+            ("/users/id/%FF", 404, 70006, "User with id ["),
             ("/users/sourceId/8?source=ERP", 404, 70006, "User with sourceId [8] not found"),
             ("/users/sourceId/7", 400, 10016, "sourceId names nobody by itself"),
             ("/users/sourceId/7?source=ERP", 400, 70005, "Multiple users found with sourceId [7]"),
