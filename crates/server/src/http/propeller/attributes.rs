@@ -124,7 +124,7 @@ async fn get_attribute(
 /// Makes a field of Muster. What Muster does not keep of a definition is said in the messages.
 #[utoipa::path(
     post, path = "/attributes", tag = "Propeller Commerce",
-    request_body(content = NewAttribute, example = json!({"name": "SHOE_SIZE", "class": "user", "type": "integer"})),
+    request_body(content = NewAttribute, example = json!({"name": "HAT_SIZE", "class": "user", "type": "integer"})),
     responses((status = 201, description = "The attribute.", body = PropellerAnswer<Attribute>), Errors),
     security(("key" = ["fields:write"])),
 )]

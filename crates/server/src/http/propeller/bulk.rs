@@ -119,7 +119,8 @@ fn say(error: &RowError, key: &Value, lookup: Lookup) -> String {
 }
 
 async fn change(app: &App, caller: &Caller, body: &Value, lookup: Lookup) -> Result<Vec<RecordResult>, Failure> {
-    let Translated { records, keys } = Translated::new(body, lookup, app.config.records)?;
+    let translated = tokio::task::block_in_place(|| Translated::new(body, lookup, app.config.records));
+    let Translated { records, keys } = translated?;
     if keys.is_empty() {
         return Ok(Vec::new());
     }

@@ -9,13 +9,16 @@ use serde_json::{Map, Value};
 /// How many faults are said at once.
 const MOST_FAULTS: usize = 20;
 
+/// How deep a body may be. The deepest that the product documents has five levels.
+const MOST_LEVELS: usize = 8;
+
 /// An object of JSON.
 pub type Object = Map<String, Value>;
 
 /// Reads a body. What is no JSON, or repeats a member, is refused with its place.
 pub fn read(bytes: &[u8]) -> Result<Value, Error> {
     let text = std::str::from_utf8(bytes).map_err(|_| Error::new(Code::InvalidJson, "The body is not UTF-8."))?;
-    json::read(text, "#").map_err(|error| {
+    json::read_to(text, "#", MOST_LEVELS).map_err(|error| {
         let place = error.errors.first().and_then(|fault| fault.pointer.as_deref()).unwrap_or("#");
         Error::new(Code::InvalidJson, format!("{place}: {}", error.detail))
     })

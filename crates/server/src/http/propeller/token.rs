@@ -67,6 +67,15 @@ struct Token {
     refresh_token_expires_in: &'static str,
     #[schema(example = "0")]
     refresh_count: &'static str,
+    /// What the token is for, as a text and as a list.
+    #[schema(example = "[Muster]")]
+    api_product_list: &'static str,
+    #[schema(example = json!(["Muster"]))]
+    api_product_list_json: [&'static str; 1],
+    /// Empty: keys belong to nobody's email.
+    #[serde(rename = "developer.email")]
+    #[schema(example = "")]
+    developer_email: &'static str,
 }
 
 impl From<IssuedToken> for Token {
@@ -84,6 +93,9 @@ impl From<IssuedToken> for Token {
             status: "approved",
             refresh_token_expires_in: "0",
             refresh_count: "0",
+            api_product_list: "[Muster]",
+            api_product_list_json: ["Muster"],
+            developer_email: "",
         }
     }
 }

@@ -56,7 +56,10 @@ async fn a_key_becomes_a_token_that_can_do_what_the_key_can() {
                 assert_eq!(response.headers()["pragma"], "no-cache");
                 let answer: Value = response.json().await.unwrap();
                 let members: Vec<&str> = answer.as_object().unwrap().keys().map(String::as_str).collect();
-                assert_eq!(members[..4], ["access_token", "token_type", "expires_in", "scope"]);
+                assert_eq!(members[..4], ["access_token", "token_type", "expires_in", "scope"], "the newer form");
+                for member in ["issued_at", "refresh_token_expires_in", "api_product_list", "developer.email"] {
+                    assert!(answer[member].is_string(), "the older form has {member} as a text");
+                }
                 assert_eq!((&answer["token_type"], &answer["expires_in"]), (&json!("Bearer"), &json!(1800)));
                 assert_eq!(
                     (&answer["scope"], &answer["status"]),
