@@ -209,6 +209,7 @@ impl Upload {
             sha256: hex(&hash.finalize()),
             file: Some(file),
             listing: Vec::new(),
+            erases: None,
         };
         Ok(Staged { of, new, object, input })
     }
@@ -250,7 +251,7 @@ impl Engine {
             incoming.publish(self.staging(), &object)
         })?;
         let (size_bytes, sha256) = (bytes.len() as u64, hex(&Sha256::digest(bytes)));
-        let input = Input { file_name: None, size_bytes, sha256, file: None, listing };
+        let input = Input { file_name: None, size_bytes, sha256, file: None, listing, erases: None };
         let job = self.insert(caller, &Staged { of, new, object, input }).await?;
         self.submitted().notify_one();
         Ok(job)

@@ -4,6 +4,8 @@ mod app;
 mod authorization;
 mod bulk;
 mod children;
+mod community;
+mod erasure;
 mod errors;
 mod fields;
 mod formats;
