@@ -103,7 +103,7 @@ const EXAMPLES: &[Example] = &[
     (
         "POST /v2/attributes",
         Object::None,
-        Content::Json(|| json!({"name": "SHOE_SIZE", "class": "user", "type": "integer"})),
+        Content::Json(|| json!({"name": "HAT_SIZE", "class": "user", "type": "integer"})),
     ),
 ];
 
