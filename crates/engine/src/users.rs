@@ -16,7 +16,7 @@ use muster_core::id::UserId;
 use muster_core::identity::Identity;
 use muster_core::job::{JobKind, Overdraft};
 use muster_core::key::{Key, UserKey};
-use muster_core::plan::{Edit, Row, Rules};
+use muster_core::plan::{Edit, EditPatch, Row, Rules};
 use muster_core::scope::Scope;
 use muster_core::user::{Operator, User};
 use muster_core::value::{Value, patch_from_json};
@@ -252,9 +252,9 @@ pub(crate) fn check_version(user: &User, wanted: Option<i64>) -> Result<()> {
 /// The edits of a request, the names of what they edit, and where in the request each stands.
 #[derive(Default)]
 pub(crate) struct Edits {
-    edits: Vec<Edit>,
-    columns: Vec<String>,
-    pointers: Vec<String>,
+    pub(crate) edits: Vec<Edit>,
+    pub(crate) columns: Vec<String>,
+    pub(crate) pointers: Vec<String>,
 }
 
 impl Edits {
@@ -263,6 +263,14 @@ impl Edits {
         self.edits.extend(Edit::from_patch(field, self.columns.len() as u16, patch));
         self.columns.push(column.to_owned());
         self.pointers.push(pointer);
+    }
+
+    /// What a field is to hold by them.
+    pub(crate) fn value(&self, field: FieldNumber) -> Option<&Value> {
+        self.edits.iter().find(|edit| edit.field == field).and_then(|edit| match &edit.patch {
+            EditPatch::Set(_, value) | EditPatch::SetIfEmpty(_, value) => Some(value),
+            EditPatch::Clear => None,
+        })
     }
 
     /// Takes what happens to the email.
@@ -282,7 +290,8 @@ impl Edits {
     }
 }
 
-fn edits(edit: &UserEdit, fields: &FieldSet) -> Result<Edits, Error> {
+/// The edits of a request. Refuses what cannot be, with its place.
+pub(crate) fn edits(edit: &UserEdit, fields: &FieldSet) -> Result<Edits, Error> {
     let mut edits = Edits::default();
     edits.push_email("/email", &edit.email)?;
     if !edit.identities.is_empty() {
@@ -305,7 +314,7 @@ pub(crate) fn writable<'a>(fields: &'a FieldSet, key: &str, pointer: &str) -> Re
 }
 
 /// The error of a row as the refusal of a request.
-fn refused(error: &RowError, columns: &[String], pointers: &[String]) -> Error {
+pub(crate) fn refused(error: &RowError, columns: &[String], pointers: &[String]) -> Error {
     let place = columns.iter().position(|column| Some(column) == error.column.as_ref());
     let fault = Fault {
         column: None,

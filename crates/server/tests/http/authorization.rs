@@ -88,13 +88,15 @@ async fn objects(app: &App, key: &str) -> BTreeMap<&'static str, String> {
         let (_, page) = json_of(send(Method::GET, path)).await;
         page["data"][0]["id"].to_string().trim_matches('"').to_owned()
     };
+    let field = send(Method::POST, "/v1/fields").json(&json!({"name": "Shoe Size", "type": "text"}));
+    let (_, field) = json_of(field).await;
     let attribute = json!({"name": "ONLY_OURS", "class": "user", "type": "integer"});
     let (_, attribute) = json_of(send(Method::POST, "/v2/attributes").json(&attribute)).await;
     BTreeMap::from([
         ("/v1/users/", first("/v1/users").await),
         ("/v2/users/", first("/v1/users").await),
         ("/v2/attributes/", attribute["data"]["id"].to_string()),
-        ("/v1/fields/", first("/v1/fields").await),
+        ("/v1/fields/", id_of(&field).to_owned()),
         ("/v1/keys/", first("/v1/keys").await),
         ("/v1/jobs/", job),
         ("/v1/webhooks/", webhook.to_owned()),

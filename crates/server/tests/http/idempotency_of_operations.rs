@@ -22,6 +22,9 @@ enum Object {
     DeletedUser,
     Key,
     Field,
+    Attribute,
+    CustomField,
+    ArchivedField,
     QueuedJob,
     PausedJob,
     EndedJob,
@@ -64,6 +67,7 @@ const EXAMPLES: &[Example] = &[
     ("POST /v1/jobs/{id}/apply", Object::PlannedJob, Content::None),
     ("POST /v1/jobs/{id}/undo", Object::EndedJob, Content::None),
     ("POST /v1/jobs/{id}/retry", Object::EndedJob, Content::None),
+    ("POST /v1/users", Object::None, Content::Json(|| json!({"email": "grace@example.com"}))),
     ("DELETE /v1/users/{id}", Object::User, Content::None),
     (
         "POST /v1/history",
@@ -74,6 +78,8 @@ const EXAMPLES: &[Example] = &[
     ("POST /v1/fields", Object::None, Content::Json(|| json!({"name": "Points", "type": "integer"}))),
     ("PATCH /v1/community", Object::None, Content::Json(|| json!({"name": "New"}))),
     ("PATCH /v1/fields/{id}", Object::Field, Content::Json(|| json!({"indexed": true}))),
+    ("DELETE /v1/fields/{id}", Object::CustomField, Content::None),
+    ("POST /v1/fields/{id}/restore", Object::ArchivedField, Content::None),
     ("POST /v1/keys", Object::None, Content::Json(|| json!({"name": "New", "scopes": []}))),
     ("DELETE /v1/keys/{id}", Object::Key, Content::None),
     ("POST /v1/webhooks", Object::None, Content::Json(|| json!({"url": "https://example.com/new"}))),
@@ -98,7 +104,23 @@ const EXAMPLES: &[Example] = &[
     (
         "POST /v2/attributes",
         Object::None,
-        Content::Json(|| json!({"name": "SHOE_SIZE", "class": "user", "type": "integer"})),
+        Content::Json(|| json!({"name": "RING_SIZE", "class": "user", "type": "integer"})),
+    ),
+    (
+        "PATCH /v2/attributes/{lookupKey}/{lookupValue}",
+        Object::Attribute,
+        Content::Json(|| json!({"descriptions": [{"language": "EN", "value": "Size of shoes"}]})),
+    ),
+    ("DELETE /v2/attributes/{lookupKey}/{lookupValue}", Object::Attribute, Content::None),
+    (
+        "POST /v2/attributes/bulk/id",
+        Object::None,
+        Content::Json(|| json!([{"id": 0, "name": "RING_SIZE", "class": "user", "type": "integer"}])),
+    ),
+    (
+        "POST /v2/attributes/bulk/name",
+        Object::None,
+        Content::Json(|| json!([{"name": "RING_SIZE", "class": "user", "type": "integer"}])),
     ),
 ];
 
@@ -144,11 +166,22 @@ impl<'a> Place<'a> {
         let first = async |path: &str| place.get(path).await["data"][0]["id"].to_string().trim_matches('"').to_owned();
         let (user, keys) = (first("/v1/users").await, place.get("/v1/keys").await);
         let field = first("/v1/fields").await;
+        let mut own = Vec::new();
+        for name in ["Shoe Size", "Hat Size"] {
+            let new = place.request(Method::POST, "/v1/fields").json(&json!({"name": name, "type": "text"}));
+            own.push(id_of(&json_of(new).await.1).to_owned());
+        }
+        let attribute = place.get("/v2/attributes/name/SHOE_SIZE").await;
+        let archive = place.request(Method::DELETE, &format!("/v1/fields/{}", own[1]));
+        assert_eq!(archive.send().await.expect("the server answers").status(), 204);
         let other = keys["data"].as_array().into_iter().flatten().find(|key| key["scopes"] == json!([]));
         place.objects.extend([
             (Object::User, user),
             (Object::DeletedUser, deleted),
             (Object::Field, field),
+            (Object::CustomField, own[0].clone()),
+            (Object::Attribute, attribute["data"]["id"].to_string()),
+            (Object::ArchivedField, own[1].clone()),
             (Object::Key, id_of(other.expect("it was made")).to_owned()),
             (Object::QueuedJob, queued),
             (Object::PausedJob, paused),

@@ -7,6 +7,7 @@ mod children;
 mod community;
 mod erasure;
 mod errors;
+mod export;
 mod fields;
 mod formats;
 mod history;
