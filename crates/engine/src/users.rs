@@ -16,7 +16,7 @@ use muster_core::id::UserId;
 use muster_core::identity::Identity;
 use muster_core::job::{JobKind, Overdraft};
 use muster_core::key::{Key, UserKey};
-use muster_core::plan::{Edit, EditPatch, Row, Rules};
+use muster_core::plan::{Edit, Row, Rules};
 use muster_core::scope::Scope;
 use muster_core::user::{Operator, User};
 use muster_core::value::{Value, patch_from_json};
@@ -267,10 +267,7 @@ impl Edits {
 
     /// What a field is to hold by them.
     pub(crate) fn value(&self, field: FieldNumber) -> Option<&Value> {
-        self.edits.iter().find(|edit| edit.field == field).and_then(|edit| match &edit.patch {
-            EditPatch::Set(_, value) | EditPatch::SetIfEmpty(_, value) => Some(value),
-            EditPatch::Clear => None,
-        })
+        self.edits.iter().find(|edit| edit.field == field).and_then(|edit| edit.patch.value())
     }
 
     /// Takes what happens to the email.
