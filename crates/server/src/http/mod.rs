@@ -12,6 +12,7 @@
 //! called. So whatever fails, a handler, an extractor, the routing itself or a panic, is answered in one place.
 
 mod auth;
+mod docs;
 mod edge;
 mod extract;
 mod failure;
@@ -72,7 +73,10 @@ pub fn router(engine: Engine, config: HttpConfig) -> Router {
     let operations = Arc::new(Operations::new(&document));
     let document = document.to_json().expect("the document is made of plain values").into();
     let app = App { engine, config: Arc::new(config), document, operations };
-    let routes = documented.merge(operations::routes()).nest(returning_ai::ALIAS, returning_ai::routes().into());
+    let routes = documented
+        .merge(operations::routes())
+        .merge(docs::routes())
+        .nest(returning_ai::ALIAS, returning_ai::routes().into());
     served(routes, app)
 }
 

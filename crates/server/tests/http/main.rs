@@ -4,6 +4,7 @@ mod app;
 mod authorization;
 mod bulk;
 mod children;
+mod docs;
 mod errors;
 mod export;
 mod fields;
