@@ -202,10 +202,14 @@ impl Engine {
                 }
             }
         }
-        if relation != Relation::Undo && !parent.staged.is_empty() && !staging.link(&parent.staged, &input)? {
-            return Err(EngineError::Damaged(format!("the input of {}", parent.id)));
+        // An undo has no input, and neither has what comes from one.
+        if relation == Relation::Undo || parent.staged.is_empty() {
+            return Ok(String::new());
         }
-        Ok(if relation == Relation::Undo { String::new() } else { input })
+        match staging.link(&parent.staged, &input)? {
+            true => Ok(input),
+            false => Err(EngineError::Damaged(format!("the input of {}", parent.id))),
+        }
     }
 }
 
