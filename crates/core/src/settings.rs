@@ -117,8 +117,8 @@ impl Settings {
         match faults.first() {
             None => Ok(next),
             Some(first) => {
-                let error = Error::new(Code::InvalidOption, first.message.clone());
-                Err(Error { errors: faults, ..error })
+                let detail = first.message.clone();
+                Err(Error { errors: faults, ..Error::new(Code::InvalidOption, detail) })
             }
         }
     }

@@ -76,7 +76,7 @@ impl Engine {
         };
         let (relation, undoes) = (Relation::Undo, Some(parent.id));
         let child = Child { kind: JobKind::Undo, relation, dry_run: request.dry_run, undoes, options };
-        self.make_child(caller, &parent, child).await
+        Box::pin(self.make_child(caller, &parent, child)).await
     }
 
     /// Tries the rows again that failed or were not reached. Refuses with `job_not_finished`, `invalid_state` for a dry
@@ -119,7 +119,7 @@ impl Engine {
             tx.commit().await?;
             match claim {
                 Some(claim) => {
-                    Run::new(self, claim).step().await?;
+                    Box::pin(Run::new(self, claim).step()).await?;
                 }
                 None if self.clock().since(begun) > SETTLING => {
                     return Err(EngineError::refuse(

@@ -108,8 +108,8 @@ impl Transaction {
         Ok(self.execute(&sql, params![owner.tenant.0, &owner.key[..], &owner.holder[..], lease]).await? == 1)
     }
 
-    /// Binds a key to the job that this transaction makes, for so many days. False where the request has lost its key; then the
-    /// transaction must not be committed.
+    /// Binds a key to the job that this transaction makes, for so many days. False where the request has lost its key;
+    /// then the transaction must not be committed.
     pub async fn bind_key(&mut self, owner: &KeyOwner, fingerprint: &[u8], job: JobId, days: u32) -> Result<bool> {
         let sql = format!(
             "UPDATE idempotency_keys SET expires_at = {} + $4, fingerprint = $5, job_id = $6
