@@ -18,6 +18,7 @@ mod failure;
 mod idempotency;
 mod limits;
 mod linger;
+mod metrics;
 mod native;
 mod operations;
 mod page;
@@ -32,6 +33,7 @@ use axum::middleware::from_fn_with_state;
 use failure::Failure;
 use idempotency::Operations;
 use limits::Limits;
+use metrics::Metrics;
 use muster_core::Code;
 use muster_engine::{Engine, JobView};
 use std::sync::Arc;
@@ -67,6 +69,7 @@ struct App {
     engine: Engine,
     config: Arc<HttpConfig>,
     limits: Arc<Limits>,
+    metrics: Arc<Metrics>,
     /// The OpenAPI document as JSON.
     document: Arc<str>,
     /// What takes an idempotency key.
@@ -79,7 +82,8 @@ pub fn router(engine: Engine, config: HttpConfig) -> Router {
     let operations = Arc::new(Operations::new(&document));
     let document = document.to_json().expect("the document is made of plain values").into();
     let limits = Arc::new(Limits::new(&config, engine.clock()));
-    let app = App { engine, config: config.into(), limits, document, operations };
+    let metrics = Arc::new(Metrics::new(&engine));
+    let app = App { engine, config: config.into(), limits, metrics, document, operations };
     let routes = documented.merge(operations::routes()).nest(returning_ai::ALIAS, returning_ai::routes().into());
     served(routes, app)
 }
@@ -163,6 +167,7 @@ mod tests {
         let config = HttpConfig::default();
         let app = App {
             limits: Arc::new(Limits::new(&config, engine.clock())),
+            metrics: Arc::new(Metrics::new(&engine)),
             engine,
             config: config.into(),
             document: "".into(),
