@@ -74,6 +74,7 @@ catalogue! {
     InvalidRequest "invalid_request" Request 400 "The request is not well formed; the detail names the part that is wrong.";
     InvalidOption "invalid_option" Row 400 "The value is none of those that are allowed here.";
     InvalidFilter "invalid_filter" Request 400 "The filter is not well formed; the pointer names the part, the detail what may stand there.";
+    InvalidLookupKey "invalid_lookup_key" Request 400 "Users are looked up by id or sourceId, attributes by id or name.";
     InvalidUrl "invalid_url" Request 400 "Webhooks go to http and https addresses of the public internet, on the ports that the server allows.";
     Unauthorized "unauthorized" Request 401 "Send a valid key: Authorization: Bearer KEY.";
     MissingScope "missing_scope" Request 403 "The key lacks the scope that the detail names; create a key that has it.";
@@ -90,6 +91,10 @@ catalogue! {
     TooManyWebhooks "too_many_webhooks" Request 409 "The community has as many webhooks as it may have; delete one.";
     WebhookDisabled "webhook_disabled" Request 409 "Nothing is sent to a webhook that is disabled; enable it first.";
     FieldExists "field_exists" Request 409 "A field with this name or key exists; names and keys share one space.";
+    BuiltInField "built_in_field" Request 409 "Fields that came with the product keep their name, type and options, and stay; make a field of your own.";
+    FieldArchived "field_archived" Request 409 "The field is archived; restore it first.";
+    FieldInUse "field_in_use" Request 409 "An open job names the field, or may; wait for it or cancel it.";
+    ValuesDoNotFit "values_do_not_fit" Request 409 "Users have values that the field could not hold then; the errors name the first of them. Change those first.";
     IdempotencyKeyRunning "idempotency_key_running" Request 409 "A request with the same Idempotency-Key still runs; send the same again in a moment.";
     IdempotencyKeyInUse "idempotency_key_in_use" Request 409 "Another API key of the community uses the same Idempotency-Key; choose another one.";
     FileErased "file_erased" Request 410 "The file of the job is gone: it held somebody who was erased, or its time was over.";

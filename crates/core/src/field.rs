@@ -20,6 +20,8 @@ impl FieldNumber {
     pub const DELETED: Self = Self(1);
     /// The identities of a user in other systems, as changes name them.
     pub const IDENTITIES: Self = Self(2);
+    /// The id of the user, which rows can say and nothing can change.
+    pub const ID: Self = Self(3);
     /// The first number that a field of the catalogue or of the community can have.
     pub const FIRST: Self = Self(16);
 }
@@ -144,6 +146,10 @@ pub struct Rules {
     /// Whether users are found by their values quickly.
     #[serde(skip_serializing_if = "Index::is_none")]
     pub index: Index,
+    /// Whether who has no key may write it, where the community lets such people import at all. Never a currency, and
+    /// never a unique field.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub anonymous_writable: bool,
 }
 
 /// Whether there is an index over a field.
@@ -215,7 +221,8 @@ impl Field {
     /// The option that a text names, by key or name; upper and lower case are the same where that is not ambiguous.
     pub fn option(&self, text: &str) -> Option<&SelectOption> {
         let options = &self.rules.options;
-        options.iter().find(|option| option.key == text || option.name == text).or_else(|| {
+        let exactly = options.iter().find(|option| option.key == text);
+        exactly.or_else(|| options.iter().find(|option| option.name == text)).or_else(|| {
             let wanted = text.to_lowercase();
             let mut alike =
                 options.iter().filter(|o| o.key.to_lowercase() == wanted || o.name.to_lowercase() == wanted);
@@ -289,7 +296,8 @@ impl NewField {
         Ok((key, name))
     }
 
-    fn check_rules(&self) -> Result<(), Error> {
+    /// Whether the type can have these rules.
+    pub(crate) fn check_rules(&self) -> Result<(), Error> {
         let (rules, kind) = (&self.rules, self.kind);
         if kind.has_options() == rules.options.is_empty() {
             let message = if kind.has_options() { "this type needs options" } else { "this type has no options" };
@@ -299,6 +307,12 @@ impl NewField {
             let same = |other: &SelectOption| other.key == option.key || other.name == option.name;
             if option.key.is_empty() || option.name.is_empty() || rules.options[..i].iter().any(same) {
                 let message = format!("option {} is empty or repeated", i + 1);
+                return Err(Error::at(format!("/options/{i}"), Code::InvalidRequest, message));
+            }
+            let reads = |text: &String| text.trim() == text && !text.contains(char::is_control) && !text.contains(';');
+            if !reads(&option.key) || !reads(&option.name) {
+                let message =
+                    "an option has no spaces at its ends, no control characters, and no \";\", which parts several";
                 return Err(Error::at(format!("/options/{i}"), Code::InvalidRequest, message));
             }
         }
@@ -319,6 +333,10 @@ impl NewField {
         if rules.unique && !kind.can_be_unique() {
             let message = format!("a {kind} cannot be unique; text, integer, decimal, date and datetime can");
             return Err(Error::at("/unique", Code::InvalidRequest, message));
+        }
+        if rules.anonymous_writable && (kind == FieldType::Currency || rules.unique) {
+            let message = "neither a currency nor a unique field can be written by who has no key";
+            return Err(Error::at("/anonymous_writable", Code::InvalidRequest, message));
         }
         if rules.unique && rules.max_length.is_some_and(|length| length > MAX_UNIQUE_TEXT_LENGTH) {
             let message = format!("a unique text has a max_length of at most {MAX_UNIQUE_TEXT_LENGTH}");
@@ -458,6 +476,36 @@ pub const BUILT_IN: &[(&str, &str, FieldType)] = &[
     ("in_game_currency", "In-game Currency", FieldType::Currency),
 ];
 
+/// The built-in fields that every client knows. Those of one product only are kept out of templates until they hold a
+/// value.
+pub const EVERYWHERE: &[&str] = &[
+    "first_name",
+    "middle_name",
+    "last_name",
+    "full_name",
+    "display_name",
+    "username",
+    "title",
+    "gender",
+    "date_of_birth",
+    "phone",
+    "mobile",
+    "company",
+    "language",
+    "country",
+    "city",
+    "region",
+    "timezone",
+    "tax_number",
+    "coc_number",
+    "debtor_id",
+    "abbreviation",
+    "addresses",
+    "parent",
+    "premium_currency",
+    "in_game_currency",
+];
+
 /// The rules of a built-in field.
 pub fn built_in_rules(key: &str) -> Rules {
     let option = |key: &str, name: &str| SelectOption { key: key.to_owned(), name: name.to_owned() };
@@ -540,6 +588,9 @@ pub(crate) mod tests {
     fn options_are_named_in_any_case() {
         let fields = sample();
         let gender = fields.find_by_key("gender").unwrap();
+        let crossed = [("a", "b"), ("b", "c")].map(|(key, name)| SelectOption { key: key.into(), name: name.into() });
+        let crossed = Field { rules: Rules { options: crossed.into(), ..Rules::default() }, ..gender.clone() };
+        assert_eq!(crossed.option("b").unwrap().key, "b", "a key comes before another's name");
         for (text, key) in [("m", "m"), ("M", "m"), ("female", "f"), ("Unknown", "u")] {
             assert_eq!(gender.option(text).unwrap().key, key);
         }

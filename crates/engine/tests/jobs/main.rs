@@ -6,6 +6,7 @@ mod by_filter;
 mod crash;
 mod crowd;
 mod erase;
+mod field_edits;
 mod fuses;
 mod harness;
 mod history;

@@ -23,6 +23,7 @@ mod native;
 mod operations;
 mod page;
 mod problem;
+mod propeller;
 mod returning_ai;
 mod upload;
 mod words;
@@ -99,7 +100,10 @@ pub fn operations(engine: Engine) -> Router {
 pub fn router(engine: Engine, config: HttpConfig) -> Router {
     let (documented, document) = routes().split_for_parts();
     let app = App::new(engine, config, &document);
-    let routes = documented.merge(operations::routes()).nest(returning_ai::ALIAS, returning_ai::routes().into());
+    let routes = documented
+        .merge(operations::routes())
+        .nest(returning_ai::ALIAS, returning_ai::routes().into())
+        .merge(Router::from(propeller::routes()));
     served(routes, app)
 }
 
@@ -133,6 +137,7 @@ pub fn openapi() -> OpenApi {
 fn routes() -> OpenApiRouter<App> {
     let routes = OpenApiRouter::with_openapi(document());
     let mut routes = routes.merge(native::routes()).nest(returning_ai::PREFIX, returning_ai::routes());
+    routes = routes.nest(propeller::PREFIX, propeller::routes());
     idempotency::declare(routes.get_openapi_mut());
     routes
 }
@@ -155,7 +160,13 @@ fn document() -> OpenApi {
         .scheme(HttpAuthScheme::Bearer)
         .description(Some("`Authorization: Bearer KEY`; `Authorization: Token KEY` is the same."))
         .build();
-    let components = utoipa::openapi::ComponentsBuilder::new().security_scheme("key", SecurityScheme::Http(key));
+    let client = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Basic)
+        .description(Some("The id of a key and the key; or both in the form, as the operation says."))
+        .build();
+    let components = utoipa::openapi::ComponentsBuilder::new()
+        .security_scheme("key", SecurityScheme::Http(key))
+        .security_scheme("client", SecurityScheme::Http(client));
     document.components = Some(components.build());
     document
 }
