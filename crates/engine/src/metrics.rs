@@ -95,14 +95,13 @@ impl Engine {
             jobs.get_or_create(&labels).set(some.jobs as i64);
         }
         registry.register("jobs_open", "Jobs that are not over, by kind and state", jobs);
-        let number = |name, help, value: u64| {
+        let queued = || open.iter().filter(|some| some.state == JobState::Queued);
+        let oldest = queued().map(|some| some.oldest_at).min();
+        let mut number = |name, help, value: u64| {
             let gauge = <Gauge>::default();
             gauge.set(value as i64);
             registry.register(name, help, gauge);
         };
-        let queued = || open.iter().filter(|some| some.state == JobState::Queued);
-        let oldest = queued().map(|some| some.oldest_at).min();
-        let mut number = number;
         number("queue_depth", "Jobs that wait for a worker", queued().map(|some| some.jobs).sum());
         let help = "How long the oldest of them has waited";
         number("queue_oldest_seconds", help, oldest.map_or(0, |at| seconds_since(at, self.clock().now())));
