@@ -121,6 +121,8 @@ impl Run {
                 return Ok(Step::Applied(0));
             }
         }
+        self.engine.metrics().count_rows(self.job.kind, self.job.dry_run, &counts.0);
+        self.engine.metrics().observe_chunk(took);
         self.pass("apply.committed").await?;
         self.job.cursor = chunk.to();
         self.job.counts += counts.0;

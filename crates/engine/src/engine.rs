@@ -4,6 +4,7 @@ use crate::accept::Limits;
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::fault::Faults;
+use crate::metrics::Metrics;
 use crate::staging::Staging;
 use crate::target::Targets;
 use crate::watch::Watches;
@@ -34,6 +35,7 @@ struct Inner {
     /// Where webhooks may go; what is not said here before it is asked for is the default.
     targets: OnceLock<Targets>,
     watches: Watches,
+    metrics: Metrics,
     /// Under which name this process runs the jobs for whose end a request waits.
     owner: OnceLock<Owner>,
 }
@@ -42,9 +44,10 @@ impl Engine {
     /// An engine over a store whose schema is current.
     pub fn new(store: Store, staging: Staging, clock: Clock, faults: Faults, limits: Limits) -> Self {
         let (submitted, stepped) = (Notify::new(), Notify::new());
-        let (targets, watches) = (OnceLock::new(), Watches::default());
-        let owner = OnceLock::new();
-        let inner = Inner { store, staging, clock, faults, limits, submitted, stepped, targets, watches, owner };
+        let (targets, owner) = (OnceLock::new(), OnceLock::new());
+        let (watches, metrics) = (Watches::default(), Metrics::default());
+        let inner =
+            Inner { store, staging, clock, faults, limits, submitted, stepped, targets, watches, metrics, owner };
         Self { inner: Arc::new(inner) }
     }
 
@@ -68,6 +71,11 @@ impl Engine {
 
     pub(crate) fn watches(&self) -> &Watches {
         &self.inner.watches
+    }
+
+    /// What this process did.
+    pub fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
     }
 
     /// The store.

@@ -42,6 +42,7 @@ impl Run {
             events::record(&mut tx, of, state, end.at).await?;
         }
         tx.commit().await?;
+        self.engine.metrics().count_end(self.job.kind, state);
         self.pass("finish.ended").await?;
         // Attempts that died left theirs too.
         self.job = Job { state, results: merged, plan, ..self.job.clone() };

@@ -34,6 +34,7 @@ mod job;
 mod jobs;
 mod keys;
 mod lookup;
+mod metrics;
 mod planner;
 mod prepare;
 mod pulse;
@@ -71,6 +72,7 @@ pub use idempotency::{Fingerprint, Reservation, Reserved, reused};
 pub use job::{Input, Job};
 pub use jobs::{JobPage, JobView};
 pub use keys::{IssuedToken, KeyCheck, MadeKey, NewKey};
+pub use metrics::Metrics;
 #[cfg(feature = "testing")]
 pub use muster_store::testing;
 pub use muster_store::{

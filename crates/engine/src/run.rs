@@ -141,6 +141,7 @@ impl Run {
             return Ok(Step::Lost);
         }
         tx.commit().await?;
+        self.engine.metrics().count_rows(self.job.kind, self.job.dry_run, &made.counts);
         self.pass("prepare.pinned").await?;
         self.job.counts = made.counts;
         self.job.prepared = Some(made.prepared);

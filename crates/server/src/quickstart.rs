@@ -13,7 +13,7 @@ use crate::cli::{Failure, Result};
 use crate::config::Global;
 use crate::generate::{Broken, Kind, Plan, Rows};
 use crate::home::{self, Home};
-use crate::http::HttpConfig;
+use crate::http::{self, HttpConfig};
 use crate::serve::{Running, listen};
 use clap::Args;
 use futures_util::stream::try_unfold;
@@ -62,7 +62,8 @@ pub async fn quickstart(global: &Global, args: &QuickstartArgs) -> Result<()> {
     stay.settle(&engine).await?;
     let key = make_key(&engine).await?;
     let listener = listen_nearby(&args.listen).await?;
-    let mut running = Running::start(&engine, Some((listener, HttpConfig::default())), Some(PLACES))?;
+    let mut running =
+        Running::start(&engine, Some((listener, http::router(engine.clone(), HttpConfig::default()))), Some(PLACES))?;
     let address = running.address.map(|address| address.to_string()).unwrap_or_default();
     let client = Client::new(&format!("http://{address}"), &key)?;
 

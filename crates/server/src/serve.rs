@@ -8,8 +8,9 @@ use crate::cli::failure::{Failure, Result};
 use crate::cli::out;
 use crate::config::Global;
 use crate::home::{self, Home};
-use crate::http::{self, HttpConfig};
+use crate::http;
 use crate::limits::LimitArgs;
+use axum::Router;
 use clap::Args;
 use muster_engine::{Deliverer, Engine, Faults, Limits, POINTS, Targets, Worker, chain};
 use std::net::SocketAddr;
@@ -41,7 +42,17 @@ pub struct ServeArgs {
     limits: LimitArgs,
 }
 
-/// `muster worker`, and what `serve` has of it.
+/// `muster worker`
+#[derive(Args, Clone, Debug)]
+pub struct WorkArgs {
+    #[command(flatten)]
+    workers: WorkerArgs,
+    /// Address and port at which /metrics, /healthz and /readyz answer [default: none]
+    #[arg(long, env = "MUSTER_METRICS_LISTEN", value_name = "ADDRESS")]
+    metrics_listen: Option<String>,
+}
+
+/// How jobs are run, by `muster worker` and by `muster serve`.
 #[derive(Args, Clone, Debug)]
 pub struct WorkerArgs {
     /// How many jobs run side by side; as many small ones run beside them
@@ -91,8 +102,8 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts to serve on a listener in this way, if there is one, and to run jobs side by side in so many places.
-    pub fn start(engine: &Engine, listener: Option<(TcpListener, HttpConfig)>, places: Option<usize>) -> Result<Self> {
+    /// Starts to serve this on a listener, if there is one, and to run jobs side by side in so many places.
+    pub fn start(engine: &Engine, listener: Option<(TcpListener, Router)>, places: Option<usize>) -> Result<Self> {
         let stop = CancellationToken::new();
         let mut running = Self {
             address: listener.as_ref().map(|(listener, _)| listener.local_addr()).transpose()?,
@@ -120,8 +131,7 @@ impl Running {
                 Err(error) => tracing::error!(cause = chain(&error), "this process sends no webhooks"),
             }
         }
-        if let Some((listener, config)) = listener {
-            let router = http::router(engine.clone(), config);
+        if let Some((listener, router)) = listener {
             let service = router.into_make_service_with_connect_info::<SocketAddr>();
             let server = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned());
             running.tasks.push(tokio::spawn(async move {
@@ -225,24 +235,33 @@ pub async fn serve(global: &Global, args: &ServeArgs) -> Result<()> {
     engine.allow_targets(args.workers.targets());
     let listener = listen(&args.listen).await?;
     let places = (!args.no_worker).then_some(usize::from(args.workers.workers));
-    let running = Running::start(&engine, Some((listener, args.limits.http())), places)?;
+    let running = Running::start(&engine, Some((listener, http::router(engine.clone(), args.limits.http()))), places)?;
+    say_address(&running);
+    running.until_the_end().await
+}
+
+fn say_address(running: &Running) {
     if let Some(address) = running.address {
         // Whoever started it may not read what it says.
         let _ = out::data(format!("listening on http://{address}")).is_ok();
     }
-    running.until_the_end().await
 }
 
 /// Runs jobs until a signal comes.
-pub async fn work(global: &Global, args: &WorkerArgs) -> Result<()> {
+pub async fn work(global: &Global, args: &WorkArgs) -> Result<()> {
     let home = Home::new(global, DATA_FOLDER)?;
-    let faults = args.faults()?;
+    let faults = args.workers.faults()?;
     let mut stay = home.work()?;
     let engine = home.open(faults, Limits::default())?;
     prepare(&engine, true).await?;
     stay.settle(&engine).await?;
-    engine.allow_targets(args.targets());
-    let running = Running::start(&engine, None, Some(usize::from(args.workers)))?;
+    engine.allow_targets(args.workers.targets());
+    let listener = match &args.metrics_listen {
+        None => None,
+        Some(address) => Some((listen(address).await?, http::operations(engine.clone()))),
+    };
+    let running = Running::start(&engine, listener, Some(usize::from(args.workers.workers)))?;
+    say_address(&running);
     tracing::info!("waiting for jobs");
     running.until_the_end().await
 }

@@ -29,6 +29,7 @@ pub mod testing;
 mod user_index;
 mod users;
 mod verify;
+mod waiting;
 mod webhooks;
 
 pub use communities::Community;
@@ -48,6 +49,7 @@ pub use scan::Scan;
 pub use user_index::IndexEntry;
 pub use users::{Among, KeyMoves, LoadedUser, Reserved, UserRow};
 pub use verify::Link;
+pub use waiting::OpenJobs;
 pub use webhooks::{NewWebhook, Webhook, WebhookEdit};
 
 use dialect::Dialect;

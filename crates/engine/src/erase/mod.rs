@@ -161,6 +161,7 @@ impl Run {
         }
         self.pass("erase.written").await?;
         tx.commit().await?;
+        self.engine.metrics().count_rows(self.job.kind, false, &counts);
         self.pass("erase.committed").await?;
         (self.job.cursor, self.job.affected) = (1, erased);
         self.job.counts = Counts { received: 1, ..counts };

@@ -5,7 +5,7 @@ use crate::harness::{Bench, Place, assert_ended, counts, drain, places};
 use muster_core::Code;
 use muster_core::id::{JobId, UserId};
 use muster_core::job::{JobKind, JobState};
-use muster_engine::{Fault, Faults, HistoryQuery, Job, OTHER_POINTS, POINTS, UndoRequest, Worker};
+use muster_engine::{Fault, Faults, HistoryQuery, Job, NewJob, OTHER_POINTS, POINTS, UndoRequest, Worker};
 use muster_store::testing;
 use std::path::Path;
 
@@ -83,6 +83,8 @@ async fn past(bench: &Bench) -> Past {
     bench.engine.edit_user(&bench.caller, ann, &edit).await.expect("it is changed");
     // A row that fails before it names anybody: only the file says who it was about.
     let failed = bench.update("Email,Points\nANN@x.org,many\nbob@x.org,6\n").await.id;
+    let records = br#"{"email":"ann@x.org","values":{"first_name":"Annabelle","city":"Annabelle"}}"#;
+    bench.engine.run_batch(&bench.caller, NewJob::new(JobKind::Update), records).await.expect("it is answered");
     let others = bench.update("Email,Points\nbob@x.org,7\n").await.id;
     let planned =
         bench.plan(JobKind::Update, &[], "Email,First Name\nann@x.org,Annabelle\nbob@x.org,Robert\n").await.id;

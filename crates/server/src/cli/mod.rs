@@ -22,7 +22,7 @@ pub use failure::{Failure, Result};
 use crate::config::{self, Global, LogFormat};
 use crate::generate::GenerateArgs;
 use crate::quickstart::QuickstartArgs;
-use crate::serve::{ServeArgs, WorkerArgs};
+use crate::serve::{ServeArgs, WorkArgs};
 use crate::{generate, quickstart, serve};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
@@ -46,7 +46,7 @@ enum Cmd {
     /// Serve the API and run jobs, in one process
     Serve(ServeArgs),
     /// Run jobs only, beside servers on the same database
-    Worker(WorkerArgs),
+    Worker(WorkArgs),
     /// Bring the schema of the database up to date
     Migrate,
     /// Make and list communities

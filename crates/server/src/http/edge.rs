@@ -54,7 +54,8 @@ pub async fn edge(State(app): State<App>, request: Request, next: Next) -> Respo
     let text = id.to_str().unwrap_or_default().to_owned();
     let face = Face::of(request.uri().path());
     // The route and not the address, which may hold somebody's email.
-    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
+    let method = request.method().clone();
     let span = tracing::info_span!("request", method = %request.method(), route, request_id = text);
 
     let mut response = next.run(heard_out(request)).instrument(span.clone()).await;
@@ -66,8 +67,9 @@ pub async fn edge(State(app): State<App>, request: Request, next: Next) -> Respo
         response = written(response, face.answer(&failure, &text));
     }
     response.headers_mut().insert(REQUEST_ID, id);
-    let milliseconds = app.engine.clock().since(begun).as_millis();
-    tracing::info!(status = response.status().as_u16(), milliseconds, "a request was answered");
+    let took = app.engine.clock().since(begun);
+    app.metrics.observe(&method, &route, response.status(), took);
+    tracing::info!(status = response.status().as_u16(), milliseconds = took.as_millis(), "a request was answered");
     response
 }
 

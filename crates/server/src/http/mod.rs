@@ -19,6 +19,7 @@ mod failure;
 mod idempotency;
 mod limits;
 mod linger;
+mod metrics;
 mod native;
 mod operations;
 mod page;
@@ -34,6 +35,7 @@ use axum::middleware::from_fn_with_state;
 use failure::Failure;
 use idempotency::Operations;
 use limits::Limits;
+use metrics::Metrics;
 use muster_core::Code;
 use muster_engine::{Engine, JobView};
 use std::sync::Arc;
@@ -69,19 +71,36 @@ struct App {
     engine: Engine,
     config: Arc<HttpConfig>,
     limits: Arc<Limits>,
+    metrics: Arc<Metrics>,
     /// The OpenAPI document as JSON.
     document: Arc<str>,
     /// What takes an idempotency key.
     operations: Arc<Operations>,
 }
 
+impl App {
+    fn new(engine: Engine, config: HttpConfig, document: &OpenApi) -> Self {
+        Self {
+            limits: Arc::new(Limits::new(&config, engine.clock())),
+            metrics: Arc::new(Metrics::new(&engine)),
+            engine,
+            config: config.into(),
+            document: document.to_json().expect("the document is made of plain values").into(),
+            operations: Arc::new(Operations::new(document)),
+        }
+    }
+}
+
+/// What tells whoever runs a process how it is, and nothing else.
+pub fn operations(engine: Engine) -> Router {
+    let app = App::new(engine, HttpConfig::default(), &document());
+    served(operations::probes(), app)
+}
+
 /// Everything that is served.
 pub fn router(engine: Engine, config: HttpConfig) -> Router {
     let (documented, document) = routes().split_for_parts();
-    let operations = Arc::new(Operations::new(&document));
-    let document = document.to_json().expect("the document is made of plain values").into();
-    let limits = Arc::new(Limits::new(&config, engine.clock()));
-    let app = App { engine, config: config.into(), limits, document, operations };
+    let app = App::new(engine, config, &document);
     let routes = documented
         .merge(operations::routes())
         .merge(docs::routes())
@@ -173,14 +192,7 @@ mod tests {
         let community = engine.create_community("Ours").await.unwrap();
         let new = NewKey { name: "test".into(), scopes: Scope::ALL.to_vec(), expires_at: None };
         let key = engine.create_key(&community, &new).await.unwrap().secret;
-        let config = HttpConfig::default();
-        let app = App {
-            limits: Arc::new(Limits::new(&config, engine.clock())),
-            engine,
-            config: config.into(),
-            document: "".into(),
-            operations: Arc::new(Operations::new(&openapi())),
-        };
+        let app = App::new(engine, HttpConfig::default(), &openapi());
         let panics = any(async || -> () { panic!("a secret") });
         let routes =
             Router::new().route("/v1/x", panics.clone()).route("/v1/keys", panics.clone()).route("/apis/v1/x", panics);

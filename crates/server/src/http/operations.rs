@@ -2,6 +2,7 @@
 
 use super::App;
 use super::extract::Json;
+use super::metrics::metrics;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -17,7 +18,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The routes that are about the server and not about a community.
 pub fn routes() -> Router<App> {
-    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).route("/openapi.json", get(openapi))
+    probes().route("/openapi.json", get(openapi))
+}
+
+/// The routes by which others see how a process is.
+pub fn probes() -> Router<App> {
+    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).route("/metrics", get(metrics))
 }
 
 fn healthz() -> Ready<impl IntoResponse> {

@@ -2,7 +2,8 @@
 
 use muster_engine::testing;
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use tempfile::TempDir;
@@ -98,8 +99,16 @@ impl Home {
 
     /// Starts a server on a free port and waits until it is ready.
     pub fn serve(&self, args: &[&str]) -> Server {
-        let all = [&["serve", "--listen", "127.0.0.1:0"], args].concat();
-        let mut child = self.command(&all).stderr(Stdio::null()).spawn().unwrap();
+        self.start(&[&["serve", "--listen", "127.0.0.1:0"], args].concat())
+    }
+
+    /// Starts a worker that tells its numbers on a free port.
+    pub fn work(&self) -> Server {
+        self.start(&["worker", "--metrics-listen", "127.0.0.1:0"])
+    }
+
+    fn start(&self, all: &[&str]) -> Server {
+        let mut child = self.command(all).stderr(Stdio::null()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
@@ -125,6 +134,16 @@ pub struct Server {
 }
 
 impl Server {
+    /// What it answers at an address, head and body.
+    pub fn get(&self, path: &str) -> String {
+        let address = self.url.strip_prefix("http://").unwrap();
+        let mut connection = TcpStream::connect(address).unwrap();
+        write!(connection, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
     /// Asks it to stop and gives the code that it exits with.
     pub fn terminate(mut self) -> Option<i32> {
         signal(&self.child, "TERM");

@@ -65,15 +65,36 @@ async fn servers_and_workers_can_be_apart() {
     on_every_database(|home| {
         let key = home.make_key();
         let server = home.serve(&["--no-worker"]);
-        let mut worker = home.command(&["worker"]).spawn().unwrap();
+        let worker = home.work();
         let args = ["import", "-", "--url", &server.url, "--key", &key];
         let words = home.feed(&args, &[], "Email\nada@example.com\n").ok();
         assert!(words.contains("completed"), "{words}");
-        crate::home::signal(&worker, "TERM");
-        assert_eq!(worker.wait().unwrap().code(), Some(0));
+        let numbers = worker.get("/metrics");
+        assert!(
+            numbers.contains("muster_rows_total{kind=\"import\",dry_run=\"false\",status=\"created\"} 1\n"),
+            "{numbers}"
+        );
+        assert!(!server.get("/metrics").contains("status=\"created\""), "the server ran nothing");
+        assert!(worker.get("/readyz").starts_with("HTTP/1.0 200"));
+        assert!(worker.get("/v1/jobs").starts_with("HTTP/1.0 404"), "a worker serves nothing else");
+        assert_eq!(worker.terminate(), Some(0));
         assert_eq!(server.terminate(), Some(0));
     })
     .await;
+}
+
+#[test]
+fn limits_are_settings() {
+    let home = Home::new();
+    let key = home.make_key();
+    home.write("muster.toml", "max_open_jobs = 2\nmax_upload = \"1KiB\"\n");
+    let server = home.serve(&["--no-worker", "--max-open-jobs", "1"]);
+    let import =
+        |input: &str| home.feed(&["import", "-", "--no-wait", "--url", &server.url, "--key", &key], &[], input);
+    let error = import(&format!("Email\n{}", "ada@example.com\n".repeat(100))).exit(2);
+    assert!(error.contains("file_too_large") || error.contains("1024"), "{error}");
+    import("Email\nada@example.com\n").ok();
+    assert!(import("Email\nbob@example.com\n").exit(2).contains("1 open job"));
 }
 
 #[test]
@@ -87,5 +108,7 @@ fn what_cannot_work_is_refused_at_once() {
     assert!(error.contains("nowhere cannot be listened on"), "{error}");
     let error = home.run(&["serve", "--crash-at", "lunch"]).exit(2);
     assert!(error.contains("apply.committed"), "{error}");
+    assert!(home.run(&["serve", "--max-upload", "5GB"]).exit(2).contains("KiB, MiB, GiB"));
+    assert!(home.run(&["serve", "--trusted-proxies", "proxy.example"]).exit(2).contains("10.0.0.0/8"));
     assert!(home.run(&["serve", "--workers", "0"]).exit(2).contains("--workers"));
 }

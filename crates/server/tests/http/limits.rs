@@ -1,7 +1,8 @@
 //! How often somebody may ask.
 
 use crate::app::{Options, json_of, with};
-use muster_engine::Clock;
+use muster_core::scope::Scope;
+use muster_engine::{Clock, NewKey};
 use muster_server::http::{HttpConfig, Rate, Rates};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -42,11 +43,33 @@ async fn a_key_that_asks_too_often_hears_how_long_to_wait_on_every_face() {
             "{error}"
         );
         assert_eq!(headers, waits);
-        let other = app.make_key(&app.community, muster_core::scope::Scope::ALL).await;
+        let (status, headers, error) = answer(app.post("/v2/users/bulk/id").json(&json!([]))).await;
+        let error = &error["error"];
+        assert_eq!((status, &error["status"], &error["type"]), (429, &json!(429), &json!("RateLimited")), "{error}");
+        assert_eq!(headers, waits);
+        let other = app.make_key(&app.community, Scope::ALL).await;
         assert_eq!(json_of(app.bare(Method::GET, "/v1/users").bearer_auth(other)).await.0, 200);
         assert_eq!(json_of(app.bare(Method::GET, "/healthz")).await.0, 200);
         app.engine.clock().advance(Duration::from_millis(500));
         assert_eq!((app.get("/v1/users").await.0.as_u16(), app.get("/v1/users").await.0.as_u16()), (200, 429));
+        app.engine.clock().advance(Duration::from_secs(2));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tokens_of_a_key_share_its_limit() {
+    with(options(Rates { requests: Rate::per_second(1, 2), ..Rates::default() }), async |app| {
+        let new = NewKey { name: "ERP".to_owned(), scopes: vec![Scope::UsersRead], expires_at: None };
+        let made = app.engine.create_key(&app.community, &new).await.expect("a key can be made");
+        let id = made.key.id.to_string();
+        let mut statuses = Vec::new();
+        for _ in 0..3 {
+            let token = app.engine.issue_token(&id, &made.secret).await.expect("it is decided").expect("it is valid");
+            let request = app.bare(Method::GET, "/v1/users").bearer_auth(token.secret);
+            statuses.push(answer(request).await.0);
+        }
+        assert_eq!(statuses, [200, 200, 429]);
         app.engine.clock().advance(Duration::from_secs(2));
     })
     .await;
@@ -68,6 +91,14 @@ async fn an_address_that_tries_keys_out_is_stopped_and_others_are_not() {
         assert_eq!(from("198.51.100.1", &app.key).await.0, 200, "a key that was valid before");
         assert_eq!(from("198.51.100.2", "wrong").await.0, 401);
         assert_eq!(json_of(app.bare(Method::GET, "/v1/users")).await.0, 401, "no key is no attempt");
+        let token = |address: &str, id: &str, secret: &str| {
+            let form = format!("grant_type=client_credentials&client_id={id}&client_secret={secret}");
+            let request = app.bare(Method::POST, "/oauth2/token").header("x-forwarded-for", address).body(form);
+            answer(request.header("content-type", "application/x-www-form-urlencoded"))
+        };
+        assert_eq!(token("198.51.100.1", "k", "wrong").await.0, 429);
+        let tried = [token("198.51.100.3", "k", "a").await.0, token("198.51.100.3", "k", "b").await.0];
+        assert_eq!((tried, token("198.51.100.3", "k", "c").await.0), ([401, 401], 429));
         app.engine.clock().advance(Duration::from_secs(1));
         assert_eq!(from("198.51.100.1", "wrong").await.0, 401);
         app.engine.clock().advance(Duration::from_secs(2));

@@ -18,6 +18,7 @@ mod job_events;
 mod jobs;
 mod keys;
 mod limits;
+mod metrics;
 mod multipart;
 mod odd;
 mod operations;

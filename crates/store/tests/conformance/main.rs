@@ -18,6 +18,7 @@ mod prune;
 mod tenants;
 mod user_index;
 mod users;
+mod waiting;
 mod webhooks;
 
 use harness::RAN;
@@ -39,6 +40,7 @@ const CASES: &[&[&str]] = &[
     tenants::CASES,
     user_index::CASES,
     users::CASES,
+    waiting::CASES,
     webhooks::CASES,
 ];
 
