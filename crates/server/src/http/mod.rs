@@ -23,11 +23,12 @@ mod page;
 mod problem;
 mod returning_ai;
 mod upload;
+mod user_com;
 mod words;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn_with_state, map_request};
 use failure::Failure;
 use idempotency::Operations;
 use muster_core::Code;
@@ -73,7 +74,8 @@ pub fn router(engine: Engine, config: HttpConfig) -> Router {
     let document = document.to_json().expect("the document is made of plain values").into();
     let app = App { engine, config: Arc::new(config), document, operations };
     let routes = documented.merge(operations::routes()).nest(returning_ai::ALIAS, returning_ai::routes().into());
-    served(routes, app)
+    // Around the routes, which are found by what it makes of an address.
+    Router::new().fallback_service(served(routes, app)).layer(map_request(user_com::add_slash))
 }
 
 /// Routes with all that goes around them.
@@ -105,7 +107,10 @@ pub fn openapi() -> OpenApi {
 /// The routes that the document names.
 fn routes() -> OpenApiRouter<App> {
     let routes = OpenApiRouter::with_openapi(document());
-    let mut routes = routes.merge(native::routes()).nest(returning_ai::PREFIX, returning_ai::routes());
+    let mut routes = routes
+        .merge(native::routes())
+        .nest(returning_ai::PREFIX, returning_ai::routes())
+        .nest(user_com::PREFIX, user_com::routes());
     idempotency::declare(routes.get_openapi_mut());
     routes
 }
