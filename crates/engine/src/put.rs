@@ -6,18 +6,16 @@ use crate::chunk::{Chunk, Order, Source, plan_chunk};
 use crate::commit;
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
-use crate::lookup::{Found, find};
 use crate::prepare::PreparedRow;
+use muster_core::Error;
 use muster_core::error::{Fault, RowError};
 use muster_core::field::{FieldNumber, FieldSet};
-use muster_core::id::UserId;
 use muster_core::job::{JobKind, Overdraft};
 use muster_core::key::Key;
 use muster_core::outcome::Status;
 use muster_core::plan::{Edit, EditPatch, Row, Rules};
 use muster_core::scope::Scope;
 use muster_core::user::User;
-use muster_core::{Code, Error};
 use muster_store::NewCommit;
 
 /// What is to be done with one user.
@@ -43,8 +41,7 @@ pub struct PutUser {
 }
 
 impl Engine {
-    /// Does it. Refuses with `not_found` where nobody is there to be changed, and with the code that the same change has as a
-    /// row, with the name of what is wrong as its column.
+    /// Does it. Refuses with the code that the same change has as a row, with the name of what is wrong as its column.
     pub async fn put_user(&self, caller: &Caller, put: &UserPut) -> Result<PutUser> {
         caller.require(Scope::UsersWrite)?;
         loop {
@@ -88,25 +85,9 @@ impl Engine {
         caller.commit(tx).await?;
         Ok(Some((user, outcome.status == Status::Created)))
     }
-
-    /// The live user whom a key names, for whoever has this scope. Refuses with `not_found`, and with `ambiguous_match` where
-    /// it names several.
-    pub async fn find_user(&self, caller: &Caller, key: &Key, scope: Scope) -> Result<UserId> {
-        caller.require(scope)?;
-        let mut connection = self.store().read().await?;
-        let found = find(&mut connection, caller.tenant, JobKind::Update, &[key]).await?;
-        match found.first() {
-            Some(Found::One(user)) => Ok(*user),
-            Some(Found::Several) => Err(EngineError::refuse(Code::AmbiguousMatch, "This names several users.")),
-            Some(Found::Nobody) | None => Err(EngineError::not_found("user")),
-        }
-    }
 }
 
 fn refused(error: RowError) -> EngineError {
-    if error.code == Code::UserNotFound {
-        return EngineError::not_found("user");
-    }
     let detail = error.sentence(0);
     let fault = Fault { column: error.column, pointer: None, code: error.code, message: error.message };
     Error { errors: vec![fault], ..Error::new(error.code, detail) }.into()

@@ -83,4 +83,10 @@ impl Connection {
         let sql = format!("SELECT {COLUMNS} FROM communities WHERE tenant = $1");
         self.query_opt(&sql, params![tenant.0], community).await
     }
+
+    /// What a community that exists decided for itself.
+    pub async fn get_settings(&mut self, tenant: Tenant) -> Result<Settings> {
+        let sql = "SELECT settings FROM communities WHERE tenant = $1";
+        self.query_one(sql, params![tenant.0], |row| row.json(0)).await
+    }
 }

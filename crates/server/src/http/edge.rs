@@ -3,7 +3,7 @@
 use super::App;
 use super::failure::Failure;
 use super::linger::heard_out;
-use super::{problem, returning_ai, user_com};
+use super::{problem, propeller, returning_ai, user_com};
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -21,6 +21,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 enum Face {
     Native,
     ReturningAi,
+    Propeller,
     UserCom,
 }
 
@@ -29,6 +30,7 @@ impl Face {
         let below = |prefix| path.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/'));
         match path {
             _ if below(returning_ai::PREFIX) || below(returning_ai::ALIAS) => Self::ReturningAi,
+            _ if propeller::holds(path) => Self::Propeller,
             _ if below(user_com::PREFIX) => Self::UserCom,
             _ => Self::Native,
         }
@@ -39,6 +41,10 @@ impl Face {
         match self {
             Self::Native => (failure.status(), "application/problem+json", problem::body(failure, request_id)),
             Self::ReturningAi => (failure.status(), "application/json", returning_ai::error_body(failure)),
+            Self::Propeller => {
+                let (status, body) = propeller::answer(failure);
+                (status, "application/json", body)
+            }
             Self::UserCom => {
                 let (status, body) = user_com::answer(failure);
                 (status, "application/json", body)

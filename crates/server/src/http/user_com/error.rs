@@ -2,6 +2,7 @@
 
 use crate::http::failure::Failure;
 use axum::http::StatusCode;
+use muster_core::Code;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder, Schema};
@@ -28,6 +29,10 @@ pub fn answer(failure: &Failure) -> (StatusCode, String) {
             (StatusCode::BAD_REQUEST, Value::Object(wrong))
         }
         StatusCode::BAD_REQUEST => (StatusCode::BAD_REQUEST, json!({WHOLE: [error.detail]})),
+        // Whatever id was asked for: an answer says nothing about other communities.
+        StatusCode::NOT_FOUND if error.code == Code::UserNotFound => {
+            (StatusCode::NOT_FOUND, json!({"detail": "There is no such user in this community."}))
+        }
         status => (status, json!({"detail": error.detail})),
     };
     if let Some(id) = error.job_id {

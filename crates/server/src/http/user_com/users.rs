@@ -141,8 +141,7 @@ async fn update_or_create_user(
 }
 
 async fn read(app: &App, caller: &Caller, key: &Key) -> Result<Json<UserBody>, Failure> {
-    let id = app.engine.find_user(caller, key, Scope::UsersRead).await?;
-    let (user, fields) = app.engine.get_user(caller, id).await?;
+    let (user, fields) = app.engine.find_user(caller, Scope::UsersRead, key).await?;
     Ok(Json(UserBody::new(&user, &fields)))
 }
 
@@ -153,8 +152,8 @@ async fn update(app: &App, caller: &Caller, key: Key, members: Members) -> Resul
 }
 
 async fn delete(app: &App, caller: &Caller, key: &Key) -> Result<StatusCode, Failure> {
-    let id = app.engine.find_user(caller, key, Scope::UsersDelete).await?;
-    app.engine.delete_user(caller, id, None).await?;
+    let (user, _) = app.engine.find_user(caller, Scope::UsersDelete, key).await?;
+    app.engine.delete_user(caller, user.id, None).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
