@@ -4,6 +4,7 @@
 use crate::http::App;
 use crate::http::extract::{Json, collect};
 use crate::http::failure::Failure;
+use crate::http::limits::ClientAddress;
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, PRAGMA, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -167,10 +168,16 @@ const NEVER_STORED: [(axum::http::HeaderName, &str); 2] = [(CACHE_CONTROL, "no-s
     ),
     security(("client" = [])),
 )]
-async fn issue_token(State(app): State<App>, request: Request) -> Result<impl IntoResponse, Refused> {
+async fn issue_token(
+    State(app): State<App>,
+    from: ClientAddress,
+    request: Request,
+) -> Result<impl IntoResponse, Refused> {
     let (client_id, client_secret) = credentials(request, &app).await?;
+    app.limits.attempt(from, &client_secret)?;
     let issued = app.engine.issue_token(&client_id, &client_secret).await.map_err(Failure::from)?;
     let issued = issued.ok_or(Refused::OAuth(INVALID_CLIENT))?;
+    app.limits.request(&issued.caller, &client_secret)?;
     Ok((NEVER_STORED, Json(Token::from(issued))))
 }
 
