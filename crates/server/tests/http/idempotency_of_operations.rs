@@ -32,7 +32,7 @@ enum Object {
     Webhook,
     Delivery,
     CustomId,
-    Attribute,
+    KnownAttribute,
 }
 
 /// What an example sends.
@@ -177,7 +177,7 @@ const EXAMPLES: &[Example] = &[
         Object::None,
         Content::Json(|| json!({"content_type": "clientuser", "name": "New", "value_type": "string"})),
     ),
-    ("DELETE /api/public/attributes/{id}/", Object::Attribute, Content::None),
+    ("DELETE /api/public/attributes/{id}/", Object::KnownAttribute, Content::None),
     (
         "POST /v2/users/bulk/sourceId",
         Object::None,
@@ -242,9 +242,9 @@ impl<'a> Place<'a> {
         let field = first("/v1/fields").await;
         let known = place.request(Method::PUT, &format!("/api/public/users/{user}/"));
         json_of(known.json(&json!({"custom_id": "a-10"}))).await;
-        let attribute = place.request(Method::POST, "/api/public/attributes/");
+        let known = place.request(Method::POST, "/api/public/attributes/");
         let new = json!({"content_type": "clientuser", "name": "Only ours", "value_type": "string"});
-        let (_, attribute) = json_of(attribute.json(&new)).await;
+        let (_, known) = json_of(known.json(&new)).await;
         let mut own = Vec::new();
         for name in ["Shoe Size", "Hat Size"] {
             let new = place.request(Method::POST, "/v1/fields").json(&json!({"name": name, "type": "text"}));
@@ -268,7 +268,7 @@ impl<'a> Place<'a> {
             (Object::PlannedJob, planned),
             (Object::Webhook, id_of(&hook).to_owned()),
             (Object::CustomId, "a-10".to_owned()),
-            (Object::Attribute, attribute["id"].to_string()),
+            (Object::KnownAttribute, known["id"].to_string()),
         ]);
         let log = place.get(&format!("/v1/webhooks/{}/deliveries", id_of(&hook))).await;
         place.objects.insert(Object::Delivery, id_of(&log["data"][0]).to_owned());

@@ -71,11 +71,7 @@ impl IntoResponses for Refusals {
             ("400".to_owned(), fields("What is wrong with the request, by its members. Nothing was changed.")),
             ("401".to_owned(), detail("There is no key, or a bad one.")),
             ("403".to_owned(), detail("The key lacks a scope, which the detail names.")),
-            ("404".to_owned(), detail("There is no such object in this community.")),
-            ("413".to_owned(), detail("The body is too large, or has too many ids.")),
-            ("415".to_owned(), detail("The body is not JSON.")),
-            ("429".to_owned(), detail("Too much at once; `Retry-After` says when to try again.")),
-            ("503".to_owned(), detail("Not possible now; `Retry-After` says when to try again.")),
+            ("default".to_owned(), detail("Refused or failed; with 429 and 503 `Retry-After` says when to try again.")),
         ])
     }
 }
