@@ -447,7 +447,8 @@ impl FieldSet {
     }
 }
 
-/// The fields that every community has from the start: key, display name, type.
+/// The fields that every community has: key, display name, type. A community numbers its fields in the order in which it
+/// got them; those that are added here later come to communities that are there by `Engine::add_built_in_fields`.
 pub const BUILT_IN: &[(&str, &str, FieldType)] = &[
     ("first_name", "First Name", FieldType::Text),
     ("middle_name", "Middle Name", FieldType::Text),
@@ -474,6 +475,18 @@ pub const BUILT_IN: &[(&str, &str, FieldType)] = &[
     ("parent", "Parent", FieldType::Json),
     ("premium_currency", "Premium Currency", FieldType::Currency),
     ("in_game_currency", "In-game Currency", FieldType::Currency),
+    ("score", "Score", FieldType::Integer),
+    ("status", "Status", FieldType::Text),
+    ("notifications", "Notifications", FieldType::Boolean),
+    ("unsubscribed", "Unsubscribed", FieldType::Boolean),
+    ("assigned_to", "Assigned To", FieldType::Integer),
+    ("company_id", "Company ID", FieldType::Integer),
+    ("company_custom_id", "Company Custom ID", FieldType::Text),
+    ("facebook_url", "Facebook URL", FieldType::Text),
+    ("google_url", "Google URL", FieldType::Text),
+    ("gravatar_url", "Gravatar URL", FieldType::Text),
+    ("linkedin_url", "LinkedIn URL", FieldType::Text),
+    ("twitter_url", "Twitter URL", FieldType::Text),
 ];
 
 /// The built-in fields that every client knows. Those of one product only are kept out of templates until they hold a

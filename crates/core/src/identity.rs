@@ -44,6 +44,11 @@ impl Identity {
         Ok(Self { source, source_id, language })
     }
 
+    /// What stands for no identity of a source, where identities are replaced: one with an empty id, which no user has.
+    pub fn none_of(source: &str) -> Result<Self, &'static str> {
+        Self::new(source, "-", None).map(|identity| Self { source_id: String::new(), ..identity })
+    }
+
     /// The form in which identities are compared, as emails are: NFC, full lower case.
     pub fn key(&self) -> String {
         self.key_prefix() + &fold(self.language.as_deref().unwrap_or_default())

@@ -8,6 +8,7 @@ use crate::job::{JobKind, Overdraft};
 use crate::key::Key;
 use crate::number;
 use crate::patch::Patch;
+use crate::text::fold;
 use crate::user::{Change, Operator, User};
 use crate::value::Value;
 use rust_decimal::Decimal;
@@ -208,11 +209,14 @@ fn changes(row: &Row, user: &User, rules: &Rules<'_>) -> Result<Vec<Change>, Row
             EditPatch::SetIfEmpty(..) if old.is_some() => continue,
             EditPatch::Set(op, value) | EditPatch::SetIfEmpty(op, value) => (*op, Some(value)),
         };
-        let new = match rules.fields.get(edit.field) {
+        let field = rules.fields.get(edit.field);
+        let new = match field {
             Some(field) => outcome(field, op, old.as_ref(), new, edit, rules)?,
             None if op == Operator::Add => joined(old.as_ref(), new),
-            None => new.cloned(),
+            None => replaced(old.as_ref(), new),
         };
+        // Options that were added are written down as what is chosen now.
+        let op = if field.is_some_and(|field| field.kind.has_options()) { Operator::Overwrite } else { op };
         if new != old {
             changes.push(Change { field: edit.field, op, old, new });
         }
@@ -234,6 +238,32 @@ fn joined(old: Option<&Value>, added: Option<&Value>) -> Option<Value> {
     Some(Value::Identities(all))
 }
 
+/// The identities that a user has after those of some sources were replaced, or whatever else is overwritten. One without
+/// an id stands for none of its source.
+fn replaced(old: Option<&Value>, new: Option<&Value>) -> Option<Value> {
+    let Some(Value::Identities(new)) = new else {
+        return new.cloned();
+    };
+    let mut all = match old {
+        Some(Value::Identities(old)) => old.clone(),
+        _ => Vec::new(),
+    };
+    all.retain(|own| !new.iter().any(|identity| fold(&identity.source) == fold(&own.source)));
+    all.extend(new.iter().filter(|identity| !identity.source_id.is_empty()).cloned());
+    all.sort();
+    Some(Value::Identities(all)).filter(|value| *value != Value::Identities(Vec::new()))
+}
+
+/// The options that are chosen after some were added, in the order of the field's options.
+fn chosen(field: &Field, old: Option<&Value>, added: &[String]) -> Value {
+    let held = match old {
+        Some(Value::Options(keys)) => keys.as_slice(),
+        _ => &[],
+    };
+    let keys = field.rules.options.iter().map(|option| &option.key);
+    Value::Options(keys.filter(|key| held.contains(key) || added.contains(key)).cloned().collect())
+}
+
 /// What the field holds afterwards.
 fn outcome(
     field: &Field,
@@ -250,6 +280,9 @@ fn outcome(
             false => Ok(None),
         };
     };
+    if let (Operator::Add, Value::Options(added)) = (op, operand) {
+        return Ok(Some(chosen(field, old, added)));
+    }
     let Some(amount) = operand.as_decimal().filter(|_| field.kind.is_numeric()) else {
         return Ok(Some(operand.clone()));
     };
@@ -305,5 +338,61 @@ pub(crate) fn limit(
             Err((Code::OutOfRange, format!("{after} is less than {min}, the least that {} may hold", field.name)))
         }
         None => Ok(after),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::field::tests::sample;
+    use crate::identity::Identity;
+
+    /// What becomes of what a user holds, and by which operator the change says so.
+    fn after(field: FieldNumber, old: Value, patch: EditPatch) -> Option<(Operator, Option<Value>)> {
+        let mut user = User::blank(UserId(1), jiff::Timestamp::UNIX_EPOCH);
+        let held = Change { field, op: Operator::Overwrite, old: None, new: Some(old) };
+        user.apply(&[held], jiff::Timestamp::UNIX_EPOCH);
+        let edits = vec![Edit { field, column: 0, patch }];
+        let row = Row { record: 1, line: 0, key: Key::Id(UserId(1)), edits, creates: false };
+        let fields = sample();
+        let rules = Rules { kind: JobKind::Update, overdraft: Overdraft::Reject, fields: &fields, columns: &[] };
+        match plan(&row, Some(&user), &rules) {
+            Plan::Update(mut changes) => changes.pop().map(|change| (change.op, change.new)),
+            Plan::Unchanged => None,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn identities_are_replaced_source_by_source() {
+        let all = |texts: &[(&str, &str)]| {
+            let identity = |(source, id): &(&str, &str)| match *id {
+                "" => Identity::none_of(source).unwrap(),
+                id => Identity::new(source, id, None).unwrap(),
+            };
+            Value::Identities(texts.iter().map(identity).collect())
+        };
+        let held = all(&[("crm", "7"), ("erp", "x"), ("erp", "y")]);
+        let replace = |texts| {
+            let patch = EditPatch::Set(Operator::Overwrite, all(texts));
+            after(FieldNumber::IDENTITIES, held.clone(), patch)
+        };
+        let became = |texts| Some((Operator::Overwrite, Some(all(texts))));
+        assert_eq!(replace(&[("ERP", "z")]), became(&[("ERP", "z"), ("crm", "7")]));
+        assert_eq!(replace(&[("erp", "")]), became(&[("crm", "7")]));
+        assert_eq!(replace(&[("new", "1")]), became(&[("crm", "7"), ("erp", "x"), ("erp", "y"), ("new", "1")]));
+        assert_eq!(replace(&[("erp", ""), ("crm", "")]), Some((Operator::Overwrite, None)));
+        assert_eq!(replace(&[("erp", "y"), ("erp", "x")]), None);
+    }
+
+    #[test]
+    fn options_are_added_to_those_that_are_chosen_and_written_down_as_what_they_became() {
+        let fields = sample();
+        let tags = fields.find_by_key("tags").unwrap().number;
+        let options = |keys: &[&str]| Value::Options(keys.iter().map(|key| (*key).to_owned()).collect());
+        let add =
+            |held: &[&str], added: &[&str]| after(tags, options(held), EditPatch::Set(Operator::Add, options(added)));
+        assert_eq!(add(&["new"], &["vip"]), Some((Operator::Overwrite, Some(options(&["vip", "new"])))));
+        assert_eq!(add(&["vip"], &["vip"]), None);
     }
 }

@@ -27,6 +27,24 @@ impl Engine {
         Ok(made)
     }
 
+    /// Gives communities that are there already the built-in fields that came since they were made. Where a field of the
+    /// community has the name or key of one, that field stays, and clients find it under its key.
+    pub async fn add_built_in_fields(&self) -> Result<()> {
+        let lacking = self.store().read().await?.list_lacking_built_in_fields(BUILT_IN.len()).await?;
+        for tenant in lacking {
+            let now = self.clock().now();
+            let mut tx = self.store().begin().await?;
+            tx.lock_fields(tenant).await?;
+            let fields = tx.list_fields(tenant).await?;
+            let is_free = |key: &str, name: &str| [key, name].iter().all(|text| fields.find_by_name(text).is_none());
+            for (key, name, kind) in BUILT_IN.iter().filter(|(key, name, _)| is_free(key, name)) {
+                tx.insert_field(tenant, field_id(), key, name, *kind, &built_in_rules(key), true, now).await?;
+            }
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
     /// The caller's community.
     pub async fn own_community(&self, caller: &Caller) -> Result<Community> {
         caller.require(Scope::SettingsWrite)?;

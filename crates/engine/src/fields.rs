@@ -15,6 +15,12 @@ impl Engine {
         self.fields(caller.tenant).await
     }
 
+    /// The fields by which a face reads a request that needs this scope.
+    pub async fn fields_for(&self, caller: &Caller, scope: Scope) -> Result<FieldSet> {
+        caller.require(scope)?;
+        self.fields(caller.tenant).await
+    }
+
     /// A field of the caller's community.
     pub async fn get_field(&self, caller: &Caller, id: FieldId) -> Result<Field> {
         let fields = self.list_fields(caller).await?;

@@ -7,6 +7,7 @@
 mod accept;
 mod apply;
 mod batch;
+mod browse;
 mod caller;
 mod children;
 mod chunk;
@@ -35,9 +36,11 @@ mod jobs;
 mod keys;
 mod lookup;
 mod metrics;
+mod options;
 mod planner;
 mod prepare;
 mod pulse;
+mod put;
 mod query;
 mod refit;
 mod result_rows;
@@ -59,6 +62,7 @@ mod worker;
 
 pub use accept::{Limits, NewJob, Upload};
 pub use batch::Batch;
+pub use browse::{BrowsedUsers, PageAt};
 pub use caller::Caller;
 pub use children::UndoRequest;
 pub use clock::Clock;
@@ -78,6 +82,7 @@ pub use muster_store::testing;
 pub use muster_store::{
     ApiKey, Attempt, Community, Delivery, DeliveryFilter, JobFilter, Store, StoredAnswer, Verdict, Webhook, WebhookEdit,
 };
+pub use put::{PutUser, UserPut};
 pub use query::{FoundUsers, UserQuery};
 pub use results::{ErrorGroup, ResultFormat, StatusFilter};
 pub use retention::Swept;

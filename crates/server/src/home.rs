@@ -149,9 +149,11 @@ pub async fn current(engine: &Engine) -> Result<bool> {
     Ok(current.map_err(EngineError::from)?)
 }
 
-/// Brings the schema up to date and says what was done.
+/// Brings the schema up to date, with the built-in fields of every community, and says which migrations were run.
 pub async fn migrate(engine: &Engine) -> Result<Vec<&'static str>> {
-    Ok(engine.store().migrate().await.map_err(EngineError::from)?)
+    let run = engine.store().migrate().await.map_err(EngineError::from)?;
+    engine.add_built_in_fields().await?;
+    Ok(run)
 }
 
 fn staging_folder(url: &str) -> Result<PathBuf> {

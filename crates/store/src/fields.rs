@@ -39,6 +39,13 @@ impl Connection {
         let fields = self.query(&sql, params![tenant.0], read).await?;
         Ok(FieldSet::new(fields).at(epoch))
     }
+
+    /// The communities that have fewer built-in fields than these.
+    pub async fn list_lacking_built_in_fields(&mut self, count: usize) -> Result<Vec<Tenant>> {
+        let sql = "SELECT c.tenant FROM communities AS c
+                   WHERE (SELECT count(*) FROM fields AS f WHERE f.tenant = c.tenant AND f.built_in) < $1 ORDER BY c.tenant";
+        self.query(sql, params![count as i64], |row| row.int(0).map(Tenant)).await
+    }
 }
 
 impl Transaction {

@@ -94,7 +94,7 @@ impl Writer<'_> {
             Subject::Email => match test {
                 Test::IsSet => Some("u.email IS NOT NULL".to_owned()),
                 Test::Equals(_) | Test::In(_) | Test::Compare(..) => None,
-                Test::Contains(_) | Test::StartsWith(_) | Test::HasOption(_) => None,
+                Test::Contains(_) | Test::StartsWith(_) | Test::HasOption(_) | Test::Text(_) => None,
             },
             Subject::Field(field) => {
                 let field = self.fields.get(field)?;
@@ -125,7 +125,7 @@ impl Writer<'_> {
             Test::In(values) if values.len() <= MAX_IN && !values.is_empty() => values,
             // Which text is less is decided by rules of a language on PostgreSQL.
             Test::In(_) | Test::Compare(..) | Test::Contains(_) | Test::StartsWith(_) => return None,
-            Test::IsSet | Test::HasOption(_) => return None,
+            Test::IsSet | Test::HasOption(_) | Test::Text(_) => return None,
         };
         let value = self.value(key);
         let list: Vec<String> = operands.iter().map(|operand| self.param(Operand::Text(operand.to_string()))).collect();
@@ -165,7 +165,8 @@ fn whole(column: &str, test: &Test, read: impl Fn(&Value) -> Option<Decimal>) ->
         Test::Compare(Comparison::Lt, value) => ("<", read(value)?.ceil()),
         Test::Compare(Comparison::Lte, value) => ("<=", read(value)?.floor()),
         Test::Equals(value) => ("=", read(value).filter(Decimal::is_integer)?),
-        Test::IsSet | Test::In(_) | Test::Contains(_) | Test::StartsWith(_) | Test::HasOption(_) => return None,
+        Test::IsSet | Test::In(_) | Test::Contains(_) => return None,
+        Test::StartsWith(_) | Test::HasOption(_) | Test::Text(_) => return None,
     };
     Some(Compare { column: column.to_owned(), sign, operand: operand.to_i64()? })
 }

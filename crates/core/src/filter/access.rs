@@ -97,7 +97,8 @@ fn operands(test: &Test) -> Option<&[Value]> {
     match test {
         Test::Equals(value) => Some(std::slice::from_ref(value)),
         Test::In(values) => Some(values),
-        Test::IsSet | Test::Compare(..) | Test::Contains(_) | Test::StartsWith(_) | Test::HasOption(_) => None,
+        Test::IsSet | Test::Compare(..) | Test::Contains(_) | Test::StartsWith(_) => None,
+        Test::HasOption(_) | Test::Text(_) => None,
     }
 }
 
@@ -127,7 +128,9 @@ fn indexed(field: &Field, test: &Test) -> Access {
             (Comparison::Lt | Comparison::Lte, Some(key)) => Access::Range(field.number, None, Some(key)),
             (_, None) => anywhere,
         },
-        Test::IsSet | Test::Equals(_) | Test::In(_) | Test::Contains(_) | Test::StartsWith(_) => anywhere,
+        Test::IsSet | Test::Equals(_) | Test::In(_) | Test::Contains(_) | Test::StartsWith(_) | Test::Text(_) => {
+            anywhere
+        }
     }
 }
 

@@ -72,6 +72,46 @@ pub enum Test {
     StartsWith(String),
     /// This option is among those that are chosen.
     HasOption(String),
+    /// The value as a cell of a file has it, whatever its type, has a text in it. No filter that is written as JSON asks
+    /// so.
+    Text(TextTest),
+}
+
+/// A text that a value is to have somewhere in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TextTest {
+    place: TextPlace,
+    text: String,
+    ignores_case: bool,
+}
+
+/// Where a text is to stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum TextPlace {
+    /// Anywhere.
+    Within,
+    /// At the beginning.
+    Start,
+    /// At the end.
+    End,
+}
+
+impl TextTest {
+    /// Where case is ignored both texts are compared folded.
+    pub fn new(place: TextPlace, text: &str, ignores_case: bool) -> Self {
+        let text = if ignores_case { fold(text) } else { text.to_owned() };
+        Self { place, text, ignores_case }
+    }
+
+    fn holds(&self, value: &Value) -> bool {
+        let own = value.to_string();
+        let own = if self.ignores_case { fold(&own) } else { own };
+        match self.place {
+            TextPlace::Within => own.contains(&self.text),
+            TextPlace::Start => own.starts_with(&self.text),
+            TextPlace::End => own.ends_with(&self.text),
+        }
+    }
 }
 
 /// How a value compares.
@@ -142,6 +182,7 @@ impl Test {
             Self::Contains(part) => as_text(value).is_some_and(|text| fold(text).contains(part)),
             Self::StartsWith(part) => as_text(value).is_some_and(|text| fold(text).starts_with(part)),
             Self::HasOption(key) => matches!(value, Value::Options(keys) if keys.contains(key)),
+            Self::Text(test) => test.holds(value),
         }
     }
 }

@@ -68,13 +68,7 @@ impl RowParser<'_> {
             edit(FieldNumber::EMAIL, patch);
         }
         if let Some(all) = parts.identities.filter(|_| matching != Matching::Identity) {
-            let patch = match identities(all)? {
-                None => Patch::Clear,
-                Some(all) if all.is_empty() => Patch::Keep,
-                // An identity is given to the user beside those that the user has.
-                Some(all) => Patch::Set((Operator::Add, Value::Identities(all))),
-            };
-            edit(FieldNumber::IDENTITIES, patch);
+            edit(FieldNumber::IDENTITIES, identities_patch(all)?);
         }
         for (key, value) in &values {
             if let Some(field) = self.field(key)?.filter(|field| matching != Matching::Unique(field.number)) {
@@ -144,7 +138,7 @@ impl RowParser<'_> {
                 Ok(Key::Id(self.id("id", text_of(id).trim())?))
             }
             Matching::Identity => {
-                let all = parts.identities.map(identities).transpose()?.flatten().unwrap_or_default();
+                let all = parts.identities.map(|all| identities(all, false)).transpose()?.flatten().unwrap_or_default();
                 match <[Identity; 1]>::try_from(all) {
                     Ok([identity]) => Ok(Key::Identity(identity)),
                     Err(all) if all.is_empty() => Err(missing("identities")),
@@ -209,8 +203,29 @@ fn members<'a>(name: &str, value: &'a RawValue) -> Result<Vec<(Cow<'a, str>, &'a
     }
 }
 
-/// The identities of a record; `None` for null. Their ids may be numbers: `7` is `"7"`.
-fn identities(value: &RawValue) -> Result<Option<Vec<Identity>>, RowError> {
+/// What a record says about identities. A list is given to the user beside those that the user has. `{"op": "overwrite",
+/// "value": [...]}` puts them in the place of all that the user has of the same sources; one whose id is null stands for
+/// none of its source.
+fn identities_patch(value: &RawValue) -> Result<Patch<(Operator, Value)>, RowError> {
+    if value.get().starts_with('{') {
+        let shape = "write {\"op\": \"overwrite\", \"value\": [...]} to replace identities of the same sources";
+        let wrong = || wrong_identity(value.get(), shape);
+        let Members(members) = serde_json::from_str(value.get()).map_err(|_| wrong())?;
+        let of = |name: &str| members.iter().find(|(own, _)| own == name).map(|(_, value)| *value);
+        let list = of("value").filter(|_| members.len() == 2 && of("op").is_some_and(|op| op.get() == "\"overwrite\""));
+        let all = identities(list.ok_or_else(wrong)?, true)?.filter(|all| !all.is_empty()).ok_or_else(wrong)?;
+        return Ok(Patch::Set((Operator::Overwrite, Value::Identities(all))));
+    }
+    Ok(match identities(value, false)? {
+        None => Patch::Clear,
+        Some(all) if all.is_empty() => Patch::Keep,
+        Some(all) => Patch::Set((Operator::Add, Value::Identities(all))),
+    })
+}
+
+/// The identities of a record; `None` for null. Their ids may be numbers: `7` is `"7"`. Where they may be null, the identity
+/// has an empty one.
+fn identities(value: &RawValue, may_be_null: bool) -> Result<Option<Vec<Identity>>, RowError> {
     let wrong = |message: &str| wrong_identity(value.get(), message);
     let shape = "identities is a list of {\"source\", \"source_id\", \"language\"}";
     let Some(all) = serde_json::from_str::<Option<Vec<Members<'_>>>>(value.get()).map_err(|_| wrong(shape))? else {
@@ -231,8 +246,12 @@ fn identities(value: &RawValue) -> Result<Option<Vec<Identity>>, RowError> {
                 false => serde_json::from_str(value.get()).map_err(|_| wrong(shape))?,
             };
         }
-        let (source, source_id) = (source.unwrap_or_default(), source_id.unwrap_or_default());
-        Identity::new(&source, &source_id, language.as_deref()).map_err(wrong)
+        let source = source.unwrap_or_default();
+        match source_id {
+            None if may_be_null && language.is_none() => Identity::none_of(&source),
+            id => Identity::new(&source, &id.unwrap_or_default(), language.as_deref()),
+        }
+        .map_err(wrong)
     };
     all.into_iter().map(one).collect::<Result<_, _>>().map(Some)
 }

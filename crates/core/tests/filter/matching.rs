@@ -1,4 +1,5 @@
-use crate::{read, user};
+use crate::{fields, read, user};
+use muster_core::filter::{Filter, Test, TextPlace, TextTest};
 use muster_core::user::User;
 
 fn ada() -> User {
@@ -92,5 +93,33 @@ fn a_user_matches_by_value_whatever_the_writing() {
     ] {
         let filter = read(text).unwrap_or_else(|error| panic!("{text}: {error}"));
         assert_eq!((filter.matches(&ada), filter.matches(&nobody)), (with, without), "{text}");
+    }
+}
+
+#[test]
+fn a_text_is_found_in_a_value_of_any_type_as_a_file_would_write_it() {
+    let (ada, nobody) = (ada(), user(8, None, &[]));
+    for (key, place, text, ignores_case, expected) in [
+        ("city", TextPlace::Within, "-Étien", false, true),
+        ("city", TextPlace::Within, "-ÉTIEN", false, false),
+        ("city", TextPlace::Within, "-ÉTIEN", true, true),
+        ("city", TextPlace::Start, "Saint", false, true),
+        ("city", TextPlace::Start, "saint", false, false),
+        ("city", TextPlace::Start, "Étienne", true, false),
+        ("city", TextPlace::End, "enne", false, true),
+        ("city", TextPlace::End, "ENNE", false, false),
+        ("city", TextPlace::End, "ENNE", true, true),
+        ("points", TextPlace::Start, "1", false, true),
+        ("points", TextPlace::End, "1", false, false),
+        ("subscribed", TextPlace::Within, "False", true, true),
+        ("born", TextPlace::Start, "1990-05", false, true),
+        ("tags", TextPlace::Within, "c", false, true),
+        ("tags", TextPlace::Within, "b", false, false),
+        ("notes", TextPlace::Within, "", true, false),
+    ] {
+        let (fields, test) = (fields(), Test::Text(TextTest::new(place, text, ignores_case)));
+        let subject = muster_core::filter::Subject::Field(fields.find_by_key(key).unwrap().number);
+        let filter = Filter::Is(subject, test);
+        assert_eq!((filter.matches(&ada), filter.matches(&nobody)), (expected, false), "{key} {place:?} {text}");
     }
 }

@@ -368,6 +368,9 @@ fn identities_are_given_to_the_user_or_name_it() {
         plan_rows(br#"[{"email":"a@b.example","identities":null},{"email":"a@b.example","identities":[]}]"#, &[]);
     assert_eq!(null.iter().map(|row| short(row.as_ref().unwrap())).collect::<Vec<_>>(), ["identities clear", ""]);
 
+    let replaced = br#"{"email":"a@b.example","identities":{"op":"overwrite","value":[{"source":"crm","source_id":8},{"source":"erp","source_id":null}]}}"#;
+    assert_eq!(short(plan_rows(replaced, &[])[0].as_ref().unwrap()), "identities overwrite crm:8;erp:");
+
     let external = [("match_by", "external")];
     let one = br#"{"email":"a@b.example","identities":[{"source":"crm","source_id":"7","language":null}]}"#;
     let row = plan_rows(one, &external).pop().unwrap().unwrap();
@@ -388,6 +391,13 @@ fn identities_are_given_to_the_user_or_name_it() {
         r#"[{"source":"","source_id":"7"}]"#,
         r#"[{"source":"crm","source_id":"7","extra":1}]"#,
         r#"[{"source":"crm","source_id":"a\u0000"}]"#,
+        r#"[{"source":"crm","source_id":null}]"#,
+        r#"{"op":"overwrite","value":[]}"#,
+        r#"{"op":"overwrite","value":null}"#,
+        r#"{"op":"overwrite","value":[{"source":"","source_id":null}]}"#,
+        r#"{"op":"overwrite","value":[{"source":"crm","source_id":null,"language":"de"}]}"#,
+        r#"{"op":"subtract","value":[{"source":"crm","source_id":7}]}"#,
+        r#"{"op":"overwrite","value":[{"source":"crm","source_id":7}],"more":1}"#,
     ] {
         let record = format!("{{\"email\":\"a@b.example\",\"identities\":{wrong}}}");
         assert_eq!(refused(record.as_bytes()), Code::InvalidIdentity, "{wrong}");

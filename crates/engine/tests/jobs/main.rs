@@ -3,6 +3,7 @@
 mod apply;
 mod batch;
 mod by_filter;
+mod communities;
 mod crash;
 mod crowd;
 mod erase;

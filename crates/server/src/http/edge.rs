@@ -3,7 +3,7 @@
 use super::App;
 use super::failure::Failure;
 use super::linger::heard_out;
-use super::{problem, propeller, returning_ai};
+use super::{problem, propeller, returning_ai, user_com};
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -22,6 +22,7 @@ enum Face {
     Native,
     ReturningAi,
     Propeller,
+    UserCom,
 }
 
 impl Face {
@@ -30,6 +31,7 @@ impl Face {
         match path {
             _ if below(returning_ai::PREFIX) || below(returning_ai::ALIAS) => Self::ReturningAi,
             _ if propeller::holds(path) => Self::Propeller,
+            _ if below(user_com::PREFIX) => Self::UserCom,
             _ => Self::Native,
         }
     }
@@ -41,6 +43,10 @@ impl Face {
             Self::ReturningAi => (failure.status(), "application/json", returning_ai::error_body(failure)),
             Self::Propeller => {
                 let (status, body) = propeller::answer(failure);
+                (status, "application/json", body)
+            }
+            Self::UserCom => {
+                let (status, body) = user_com::answer(failure);
                 (status, "application/json", body)
             }
         }

@@ -27,11 +27,12 @@ mod problem;
 mod propeller;
 mod returning_ai;
 mod upload;
+mod user_com;
 mod words;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn_with_state, map_request};
 use failure::Failure;
 use idempotency::Operations;
 use limits::Limits;
@@ -106,7 +107,8 @@ pub fn router(engine: Engine, config: HttpConfig) -> Router {
         .merge(docs::routes())
         .nest(returning_ai::ALIAS, returning_ai::routes().into())
         .merge(Router::from(propeller::routes()));
-    served(routes, app)
+    // Around the routes, which are found by what it makes of an address.
+    Router::new().fallback_service(served(routes, app)).layer(map_request(user_com::add_slash))
 }
 
 /// Routes with all that goes around them.
@@ -139,7 +141,7 @@ pub fn openapi() -> OpenApi {
 fn routes() -> OpenApiRouter<App> {
     let routes = OpenApiRouter::with_openapi(document());
     let mut routes = routes.merge(native::routes()).nest(returning_ai::PREFIX, returning_ai::routes());
-    routes = routes.nest(propeller::PREFIX, propeller::routes());
+    routes = routes.nest(propeller::PREFIX, propeller::routes()).nest(user_com::PREFIX, user_com::routes());
     idempotency::declare(routes.get_openapi_mut());
     routes
 }

@@ -27,6 +27,7 @@ mod queries;
 mod results;
 mod returning_ai;
 mod uploads;
+mod user_com;
 mod users;
 mod webhooks;
 

@@ -11,6 +11,7 @@ cases![
     the_numbers_of_fields_are_counted_for_each_community,
     a_key_names_one_field_of_a_community,
     who_locks_the_fields_makes_others_wait,
+    communities_that_lack_built_in_fields_are_named,
     a_field_is_changed_in_all_but_its_number_id_and_key,
     the_history_of_a_field_is_read_by_the_type_that_it_has_now,
 ];
@@ -75,6 +76,19 @@ async fn who_locks_the_fields_makes_others_wait(bench: Bench) {
     assert!(!second.is_finished());
     first.commit().await.expect("it is committed");
     assert_eq!(second.await.expect("it does not panic"), 3, "it sees what was done meanwhile");
+}
+
+async fn communities_that_lack_built_in_fields_are_named(bench: Bench) {
+    let (one, other) = (bench.set_up().await, bench.community(2).await);
+    let mut tx = bench.begin().await;
+    let id = FieldId::from_bytes([78; 12]);
+    let made = tx.insert_field(one, id, "score", "Score", FieldType::Integer, &Rules::default(), true, at(0)).await;
+    made.expect("it is inserted");
+    tx.commit().await.expect("it is committed");
+    let mut read = bench.read().await;
+    for (count, lacking) in [(0, vec![]), (1, vec![other]), (2, vec![one, other])] {
+        assert_eq!(read.list_lacking_built_in_fields(count).await.expect("they are listed"), lacking, "{count}");
+    }
 }
 
 async fn a_field_is_changed_in_all_but_its_number_id_and_key(bench: Bench) {

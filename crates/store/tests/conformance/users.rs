@@ -169,6 +169,11 @@ async fn live_users_are_listed_in_pages_of_their_ids(bench: Bench) {
     assert_eq!(page(&bench, tenant, &fields, 0, 2).await, [1, 3]);
     assert_eq!(page(&bench, tenant, &fields, 3, 2).await, [4]);
     assert_eq!(page(&bench, tenant, &fields, 4, 2).await, [0; 0]);
+    let other = bench.community(2).await;
+    let mut read = bench.read().await;
+    assert_eq!(read.count_users(tenant).await.expect("they are counted"), 3);
+    assert_eq!(read.count_users(other).await.expect("they are counted"), 0);
+    drop(read);
     let all = bench.read().await.list_all_users(tenant, UserId(0), 3, &fields).await.expect("users are listed");
     assert_eq!(all.iter().map(|loaded| loaded.user.id.0).collect::<Vec<_>>(), [1, 2, 3], "deleted ones too");
     let all = bench.read().await.list_all_users(tenant, UserId(3), 3, &fields).await.expect("users are listed");

@@ -1,0 +1,148 @@
+//! Attributes: what this product calls the fields of users, and how it writes their values.
+//!
+//! Its documents name the standard attributes; all other fields are custom attributes here, those too that every community
+//! has. Names and keys share one space, so a standard attribute is found where a custom one is asked for: nothing else can
+//! be meant by it. The other way round a list is documented, and only what is on it is taken.
+
+use jiff::Timestamp;
+use muster_core::Code;
+use muster_core::error::excerpt;
+use muster_core::field::{Field, FieldSet, FieldType};
+use muster_core::id::UserId;
+use muster_core::job::{JobKind, Overdraft};
+use muster_core::key::Key;
+use muster_core::plan::{Edit, EditPatch, Plan, Row, Rules, plan};
+use muster_core::user::{Operator, User};
+use muster_core::value::{Misfit, Value};
+use serde_json::Value as Json;
+
+/// The source of the identities that are custom ids.
+pub const CUSTOM_ID: &str = "custom_id";
+
+/// The standard attributes that are fields: their name here, and the key of the field.
+pub const STANDARD: &[(&str, &str)] = &[
+    ("assigned_to", "assigned_to"),
+    ("city", "city"),
+    ("company_id", "company_id"),
+    ("country", "country"),
+    ("facebook_url", "facebook_url"),
+    ("first_name", "first_name"),
+    ("gender", "gender"),
+    ("google_url", "google_url"),
+    ("gravatar_url", "gravatar_url"),
+    ("last_name", "last_name"),
+    ("linkedin_url", "linkedin_url"),
+    ("notifications", "notifications"),
+    ("phone_number", "phone"),
+    ("region", "region"),
+    ("score", "score"),
+    ("status", "status"),
+    ("timezone", "timezone"),
+    ("twitter_url", "twitter_url"),
+    ("unsubscribed", "unsubscribed"),
+];
+
+/// What an attribute is.
+#[derive(Clone, Copy, Debug)]
+pub enum Attribute<'a> {
+    /// A field.
+    Field(&'a Field),
+    /// The email of the user.
+    Email,
+    /// The identity of the user that has the source [`CUSTOM_ID`].
+    CustomId,
+}
+
+impl<'a> Attribute<'a> {
+    /// The attribute of a name or key; a standard one is one too.
+    pub fn custom(name: &str, fields: &'a FieldSet) -> Result<Self, String> {
+        let standard = || STANDARD.iter().find(|(own, _)| *own == name).and_then(|(_, key)| fields.find_by_key(key));
+        let field = fields.find_by_key(name).or_else(|| fields.find_by_name(name)).or_else(standard);
+        let field = field.filter(|field| !field.archived);
+        field.map(Self::Field).ok_or_else(|| match name {
+            "email" | CUSTOM_ID | "user_id" => format!("{name} is a standard attribute"),
+            name => format!("there is no attribute \"{}\"; create it first", excerpt(name)),
+        })
+    }
+
+    /// The standard attribute of a name.
+    pub fn standard(name: &str, fields: &'a FieldSet) -> Result<Self, String> {
+        match name {
+            "email" => return Ok(Self::Email),
+            // Older clients call it so.
+            CUSTOM_ID | "user_id" => return Ok(Self::CustomId),
+            _ => {}
+        }
+        let key = STANDARD.iter().find(|(own, _)| *own == name).map(|(_, key)| *key);
+        let field = key.and_then(|key| fields.find_by_key(key)).filter(|field| !field.archived);
+        field.map(Self::Field).ok_or_else(|| {
+            let names: Vec<_> = STANDARD.iter().map(|(name, _)| *name).collect();
+            let excerpt = excerpt(name);
+            format!("\"{excerpt}\" is no standard attribute; these are email, custom_id, {}", names.join(", "))
+        })
+    }
+
+    /// Whether a value of it names one user.
+    pub fn is_unique(self) -> bool {
+        match self {
+            Self::Field(field) => field.rules.unique,
+            Self::Email | Self::CustomId => true,
+        }
+    }
+}
+
+/// The value that a request gives to a field; null clears. Objects never operate on a number: a call that is repeated
+/// changes nothing more.
+pub fn read_value(field: &Field, json: &Json) -> Result<Option<Value>, Misfit> {
+    match (field.kind, json) {
+        (_, Json::Null) => Ok(None),
+        // Clients get choices as lists, and send them back as they got them.
+        (FieldType::Select, Json::Array(items)) if items.len() == 1 => Value::from_json(field, &items[0]).map(Some),
+        (_, json) => Value::from_json(field, json).map(Some),
+    }
+}
+
+/// Refuses a value that no user could be given, because of what the field allows.
+pub fn check_value(field: &Field, value: Option<&Value>, fields: &FieldSet) -> Result<(), Misfit> {
+    let patch = value.map_or(EditPatch::Clear, |value| EditPatch::Set(Operator::Overwrite, value.clone()));
+    let edits = vec![Edit { field: field.number, column: 0, patch }];
+    let row = Row { record: 1, line: 0, key: Key::Id(UserId(1)), edits, creates: false };
+    let rules = Rules { kind: JobKind::Update, overdraft: Overdraft::Reject, fields, columns: &[] };
+    match plan(&row, Some(&User::blank(UserId(1), Timestamp::UNIX_EPOCH)), &rules) {
+        // Somebody may be below the minimum already, and rise.
+        Plan::Reject(error) if error.code != Code::InsufficientBalance => {
+            Err(Misfit { code: error.code, message: error.message })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A value as this product shows it: numbers as numbers, what is chosen of choices as a list of their names.
+pub fn show_value(field: &Field, value: &Value) -> Json {
+    let name = |key: &String| {
+        let option = field.rules.options.iter().find(|option| option.key == *key);
+        Json::from(option.map_or(key, |option| &option.name).as_str())
+    };
+    match (field.kind, value) {
+        (FieldType::Select, Value::Text(key)) => Json::Array(vec![name(key)]),
+        (_, Value::Options(keys)) => keys.iter().map(name).collect(),
+        (_, Value::Integer(number)) => Json::from(*number),
+        (_, Value::Decimal(number)) => serde_json::from_str(&number.to_string()).unwrap_or_else(|_| value.to_wire()),
+        (_, value) => value.to_wire(),
+    }
+}
+
+/// A time as this product shows it.
+pub fn show_time(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+}
+
+/// Whether a field is a standard attribute; all others are custom ones.
+pub fn is_standard(field: &Field) -> bool {
+    STANDARD.iter().any(|(_, key)| *key == field.key)
+}
+
+/// The id of an attribute: the number of its field, which never changes and is never given twice.
+pub fn id_of(field: &Field) -> u16 {
+    field.number.0
+}
