@@ -11,10 +11,11 @@ use crate::job::{Input, Job, folder, is_kept, object};
 use crate::prepare::hex;
 use crate::staging::Incoming;
 use muster_core::command::Command;
-use muster_core::field::{FieldNumber, FieldSet};
+use muster_core::error::{Fault, excerpt};
+use muster_core::field::normalize_name;
 use muster_core::id::Tenant;
 use muster_core::intake::encoding::Encoding;
-use muster_core::intake::header::{Columns, Role};
+use muster_core::intake::header::Columns;
 use muster_core::intake::sniff::{Format, SniffOptions, Sniffer};
 use muster_core::job::{JobKind, JobOptions, is_name};
 use muster_core::scope::Scope;
@@ -186,7 +187,13 @@ impl Upload {
         tokio::task::block_in_place(|| describe(engine.staging(), &mut incoming, &mut file, sheet))?;
         let fields = engine.fields(caller.tenant).await?;
         let columns = file.columns(&fields, &new.options)?;
-        check_columns(&columns, &fields, &new)?;
+        if new.exact_columns.is_some() && file.format.is_json() {
+            return Err(EngineError::refuse(
+                Code::UnsupportedFormat,
+                "Send a CSV file or a workbook; JSON has no columns.",
+            ));
+        }
+        check_columns(&columns, &new)?;
 
         let of = JobRef { tenant: caller.tenant, id: job_id() };
         let (staged, size_bytes) = (object(of, "input"), incoming.bytes());
@@ -276,30 +283,26 @@ impl Engine {
     }
 }
 
-/// Refuses columns that the door does not take, where it takes only certain ones.
-fn check_columns(columns: &Columns, fields: &FieldSet, new: &NewJob) -> Result<()> {
+/// Refuses every column that the door does not take, and every one that it needs and that is not there, where it takes only
+/// certain ones.
+fn check_columns(columns: &Columns, new: &NewJob) -> Result<(), Error> {
     let Some(exact) = new.exact_columns else { return Ok(()) };
-    let mut found: Vec<&str> = Vec::new();
-    for role in &columns.roles {
-        match role {
-            Role::Key => found.push(new.options.match_by.as_ref().map_or("email", |match_by| match_by.as_str())),
-            Role::Field { number, operator } => {
-                found.push(if *number == FieldNumber::EMAIL {
-                    "email"
-                } else {
-                    fields.key_of(*number).unwrap_or_default()
-                });
-                found.extend(operator.map(|_| "operator"));
-            }
-            Role::Identity => found.push("identity"),
-            Role::Operator | Role::Ignored => {}
-        }
-    }
-    let mut wanted = exact.to_vec();
-    wanted.sort_unstable();
-    found.sort_unstable();
-    if wanted == found && columns.names.len() == exact.len() {
+    let is_in = |name: &str, names: &[&str]| names.iter().any(|one| normalize_name(one) == normalize_name(name));
+    let names: Vec<&str> = columns.names.iter().map(String::as_str).collect();
+    let fault = |name: &str, message: String| Fault {
+        column: Some(name.to_owned()),
+        pointer: None,
+        code: Code::UnknownColumn,
+        message,
+    };
+    let extra = names.iter().filter(|name| !is_in(name, exact));
+    let extra = extra.map(|name| fault(name, format!("\"{}\" cannot be changed here", excerpt(name))));
+    let missing = exact.iter().filter(|name| !is_in(name, &names));
+    let missing = missing.map(|name| fault(name, format!("no column is called \"{name}\"")));
+    let errors: Vec<Fault> = extra.chain(missing).collect();
+    if errors.is_empty() {
         return Ok(());
     }
-    Err(EngineError::refuse(Code::UnknownColumn, format!("The columns must be exactly {}.", exact.join(", "))))
+    let detail = format!("The columns must be exactly {}, in any order.", exact.join(", "));
+    Err(Error { errors, ..Error::new(Code::UnknownColumn, detail) })
 }

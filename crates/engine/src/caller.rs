@@ -23,6 +23,14 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Refuses with `not_found` where a text does not name the caller's own community, whatever else it names.
+    pub fn require_community(&self, id: &str) -> Result<()> {
+        match id.parse() {
+            Ok(named) if self.community == named => Ok(()),
+            _ => Err(EngineError::refuse(Code::NotFound, "There is no such community.")),
+        }
+    }
+
     /// Refuses with `missing_scope` where the caller lacks it.
     pub fn require(&self, scope: Scope) -> Result<()> {
         self.require_any(&[scope])

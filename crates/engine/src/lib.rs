@@ -27,6 +27,7 @@ mod index;
 mod index_build;
 mod input;
 mod job;
+mod job_log;
 mod jobs;
 mod keys;
 mod lookup;
@@ -59,6 +60,7 @@ pub use fault::{Fault, Faults, POINTS};
 pub use history::{HistoryEntry, HistoryPage, HistoryQuery, MadeChange, NewChange};
 pub use idempotency::{Fingerprint, Reservation, Reserved};
 pub use job::{Input, Job};
+pub use job_log::{JobDetails, JobLog};
 pub use jobs::{JobPage, JobView};
 pub use keys::{KeyCheck, MadeKey, NewKey};
 #[cfg(feature = "testing")]

@@ -14,6 +14,7 @@ mod error;
 mod fields;
 mod history;
 mod idempotency;
+mod job_log;
 mod jobs;
 mod keys;
 mod migrate;

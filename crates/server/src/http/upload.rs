@@ -32,6 +32,8 @@ pub struct Door {
     pub kind_option: Option<&'static str>,
     /// The most bytes of a change by filter, at a door where a JSON object is one and no file.
     pub command_bytes: Option<usize>,
+    /// The part that names the community, at a door that takes one.
+    pub community_part: Option<&'static str>,
 }
 
 /// A job while it is described, by query parameters and form parts in any order, each once.
@@ -47,12 +49,15 @@ impl Description {
         Self { door, new, given: BTreeSet::new() }
     }
 
-    /// Takes one option. Refuses with `invalid_option`.
-    pub fn set(&mut self, name: &str, text: &str) -> Result<(), Error> {
+    /// Takes one option. Refuses with `invalid_option`, and with `not_found` a community that is not the caller's.
+    pub fn set(&mut self, caller: &Caller, name: &str, text: &str) -> Result<(), Failure> {
         if !self.given.insert(name.to_owned()) {
-            return Err(invalid_option(name, format!("{} is given more than once", excerpt(name))));
+            return Err(invalid_option(name, format!("{} is given more than once", excerpt(name))).into());
         }
-        (self.door.set)(&mut self.new, name, text)
+        match self.door.community_part == Some(name) {
+            true => Ok(caller.require_community(text)?),
+            false => Ok((self.door.set)(&mut self.new, name, text)?),
+        }
     }
 
     /// Receives the file of a request, raw or in a form, and makes the job.
@@ -96,7 +101,8 @@ impl Description {
             let name = part.field.name().unwrap_or_default().to_owned();
             if name != self.door.file_part {
                 self.check_is_no_file(&name, &part)?;
-                self.set(&name, &text(&name, part).await?)?;
+                let text = text(&name, part).await?;
+                self.set(caller, &name, &text)?;
             } else if upload.is_none() {
                 upload = Some(self.receive_part(engine, caller, part).await?);
             } else {

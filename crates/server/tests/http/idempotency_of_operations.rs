@@ -46,6 +46,8 @@ type Example = (&'static str, Object, Content);
 
 const CSV: &str = "Email,First Name\nada@example.com,Countess\n";
 
+const PREMIUM: &str = "Email,Premium Currency,Premium Currency_op\nada@example.com,5,add\n";
+
 const EXAMPLES: &[Example] = &[
     ("POST /v1/jobs", Object::None, Content::Csv(CSV)),
     ("POST /v1/jobs/{id}/cancel", Object::QueuedJob, Content::None),
@@ -76,6 +78,8 @@ const EXAMPLES: &[Example] = &[
     ("POST /v1/webhooks/{id}/deliveries/{delivery}/resend", Object::Delivery, Content::None),
     ("DELETE /v1/webhooks/{id}", Object::Webhook, Content::None),
     ("POST /apis/v1/users/bulk-update", Object::None, Content::Form("data", CSV)),
+    ("POST /apis/v1/users/bulk-import", Object::None, Content::Form("data", CSV)),
+    ("POST /apis/v1/users/bulk-update-premium-currency", Object::None, Content::Form("data", PREMIUM)),
 ];
 
 /// Operations whose method says that they may change something, and that do not.

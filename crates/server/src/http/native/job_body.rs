@@ -8,7 +8,7 @@ use muster_core::intake::compression::Compression;
 use muster_core::intake::encoding::Encoding;
 use muster_core::intake::sniff::Format;
 use muster_core::job::{Counts, JobKind, JobOptions, JobState};
-use muster_engine::{Input, JobView};
+use muster_engine::{ErrorGroup, Input, JobView};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -132,6 +132,34 @@ pub struct JobErrorBody {
     /// Every fault, where there are several or one has a place.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FaultBody>,
+}
+
+/// Rows that failed or were skipped for the same reason in the same column.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ErrorGroup)]
+pub struct ErrorGroupBody {
+    /// The stable code.
+    code: &'static str,
+    /// The column, where one is to blame.
+    column: Option<String>,
+    /// How many rows.
+    count: u64,
+    /// Some of the values, each once.
+    sample_values: Vec<String>,
+    /// The lines of the first such rows.
+    first_lines: Vec<u64>,
+}
+
+impl From<ErrorGroup> for ErrorGroupBody {
+    fn from(group: ErrorGroup) -> Self {
+        Self {
+            code: group.code.as_str(),
+            column: group.column,
+            count: group.count,
+            sample_values: group.sample_values,
+            first_lines: group.first_lines,
+        }
+    }
 }
 
 /// Who did something.

@@ -1,5 +1,6 @@
 //! What became of the rows of a job, and the file they came from.
 
+use super::job_body::ErrorGroupBody;
 use crate::http::App;
 use crate::http::auth::Auth;
 use crate::http::extract::{Id, Json, NoParams, Params};
@@ -15,11 +16,11 @@ use muster_core::id::JobId;
 use muster_core::intake::compression::Compression;
 use muster_core::intake::encoding::Encoding;
 use muster_core::intake::sniff::Format as FileFormat;
-use muster_engine::{EngineError, ErrorGroup, Job, ResultFormat, StatusFilter, chain};
-use serde::{Deserialize, Serialize};
+use muster_engine::{EngineError, Job, ResultFormat, StatusFilter, chain};
+use serde::Deserialize;
 use tokio::sync::mpsc::Receiver;
 use tokio_util::io::ReaderStream;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -122,34 +123,6 @@ fn stream(blocks: Receiver<Result<Vec<u8>, EngineError>>) -> impl stream::Stream
         }
         Some((block, blocks))
     })
-}
-
-/// Rows that failed or were skipped for the same reason in the same column.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = ErrorGroup)]
-struct ErrorGroupBody {
-    /// The stable code.
-    code: &'static str,
-    /// The column, where one is to blame.
-    column: Option<String>,
-    /// How many rows.
-    count: u64,
-    /// Some of the values, each once.
-    sample_values: Vec<String>,
-    /// The lines of the first such rows.
-    first_lines: Vec<u64>,
-}
-
-impl From<ErrorGroup> for ErrorGroupBody {
-    fn from(group: ErrorGroup) -> Self {
-        Self {
-            code: group.code.as_str(),
-            column: group.column,
-            count: group.count,
-            sample_values: group.sample_values,
-            first_lines: group.first_lines,
-        }
-    }
 }
 
 /// Get the errors of a job, grouped

@@ -3,7 +3,7 @@
 mod deliveries;
 mod fields;
 mod history;
-mod job_body;
+pub(super) mod job_body;
 mod job_children;
 mod job_events;
 mod job_options;
