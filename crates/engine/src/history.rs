@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use muster_core::field::{FieldNumber, FieldSet};
 use muster_core::id::{JobId, UserId};
 use muster_core::job::JobKind;
+use muster_core::key::Key;
 use muster_core::scope::Scope;
 use muster_core::user::{Change, Operator};
 use muster_core::value::Value;
@@ -202,7 +203,12 @@ impl Engine {
     pub async fn make_change(&self, caller: &Caller, new: &NewChange) -> Result<MadeChange> {
         caller.require(Scope::UsersWrite)?;
         let one = |fields: &FieldSet| {
-            Ok(OneChange { kind: JobKind::Update, id: new.user, edits: new.edits(fields)?.0, if_version: None })
+            Ok(OneChange {
+                kind: JobKind::Update,
+                key: Key::Id(new.user),
+                edits: new.edits(fields)?.0,
+                if_version: None,
+            })
         };
         let ChangedUser { mut tx, user, changed, fields } = self.change_user(caller, one).await?;
         let (before, field) = (Some(Place::Version(user.version + 1)), Some(new.edits(&fields)?.1));

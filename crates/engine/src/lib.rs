@@ -73,7 +73,7 @@ pub use results::{ErrorGroup, ResultFormat, StatusFilter};
 pub use run::Step;
 pub use staging::Staging;
 pub use target::{Targets, is_public};
-pub use users::{UserEdit, UserPage};
+pub use users::{NewUser, UserEdit, UserPage};
 pub use verify::Verified;
 pub use watch::WatchedJob;
 pub use webhooks::{DeliveryPage, MadeWebhook, WebhookRequest};

@@ -12,6 +12,7 @@ use muster_core::email::parse_email;
 use muster_core::error::{Fault, RowError, excerpt};
 use muster_core::field::{Field, FieldNumber, FieldSet};
 use muster_core::id::UserId;
+use muster_core::identity::Identity;
 use muster_core::job::{JobKind, Overdraft};
 use muster_core::key::{Key, UserKey};
 use muster_core::plan::{Edit, Row, Rules};
@@ -34,6 +35,17 @@ pub struct UserEdit {
     pub values: Vec<(String, Json)>,
     /// The version that the user must have.
     pub if_version: Option<i64>,
+}
+
+/// A user that somebody wants to have.
+#[derive(Clone, Debug, Default)]
+pub struct NewUser {
+    /// The email; a user without one needs an identity.
+    pub email: Option<String>,
+    /// What names the user in other systems.
+    pub identities: Vec<Identity>,
+    /// Values by field key, as in a [`UserEdit`].
+    pub values: Vec<(String, Json)>,
 }
 
 /// Users in order of id, and the fields by which their values are read.
@@ -113,11 +125,29 @@ impl Engine {
         Ok(UserPage { users, fields, next })
     }
 
+    /// Makes a user. Refuses with `user_exists` where somebody has the email, or the first identity of a user without one, and
+    /// else with the code that the same row of a job would have.
+    pub async fn create_user(&self, caller: &Caller, new: &NewUser) -> Result<(User, FieldSet)> {
+        caller.require(Scope::UsersWrite)?;
+        let one = |fields: &FieldSet| {
+            let (key, edits) = new.read(fields)?;
+            Ok(OneChange { kind: JobKind::Create, key, edits, if_version: None })
+        };
+        let made = self.change_user(caller, one).await?;
+        caller.commit(made.tx).await?;
+        Ok((made.user, made.fields))
+    }
+
     /// Changes a live user. Refuses with the code that the same change has as a row, or with `version_mismatch`.
     pub async fn edit_user(&self, caller: &Caller, id: UserId, edit: &UserEdit) -> Result<(User, FieldSet)> {
         caller.require(Scope::UsersWrite)?;
         let one = |fields: &FieldSet| {
-            Ok(OneChange { kind: JobKind::Update, id, edits: edits(edit, fields)?, if_version: edit.if_version })
+            Ok(OneChange {
+                kind: JobKind::Update,
+                key: Key::Id(id),
+                edits: edits(edit, fields)?,
+                if_version: edit.if_version,
+            })
         };
         let changed = self.change_user(caller, one).await?;
         caller.commit(changed.tx).await?;
@@ -128,7 +158,9 @@ impl Engine {
     /// `version_mismatch` where the user must have a version and has another.
     pub async fn delete_user(&self, caller: &Caller, id: UserId, if_version: Option<i64>) -> Result<()> {
         caller.require(Scope::UsersDelete)?;
-        let one = |_: &FieldSet| Ok(OneChange { kind: JobKind::Delete, id, edits: Edits::default(), if_version });
+        let one = |_: &FieldSet| {
+            Ok(OneChange { kind: JobKind::Delete, key: Key::Id(id), edits: Edits::default(), if_version })
+        };
         let changed = self.change_user(caller, one).await?;
         caller.commit(changed.tx).await
     }
@@ -137,8 +169,9 @@ impl Engine {
     /// what named it. One who is not deleted stays as it is.
     pub async fn restore_user(&self, caller: &Caller, id: UserId) -> Result<(User, FieldSet)> {
         caller.require(Scope::UsersDelete)?;
-        let one =
-            |_: &FieldSet| Ok(OneChange { kind: JobKind::Restore, id, edits: Edits::default(), if_version: None });
+        let one = |_: &FieldSet| {
+            Ok(OneChange { kind: JobKind::Restore, key: Key::Id(id), edits: Edits::default(), if_version: None })
+        };
         let changed = self.change_user(caller, one).await?;
         caller.commit(changed.tx).await?;
         Ok((changed.user, changed.fields))
@@ -166,35 +199,51 @@ impl Engine {
         fields: &FieldSet,
         change: OneChange,
     ) -> Result<Option<(Transaction, User, bool)>> {
-        let OneChange { kind, id, edits: Edits { edits, columns, pointers }, if_version } = change;
-        let row = Row { record: 1, line: 0, key: Key::Id(id), edits };
-        let chunk = Chunk::of(PreparedRow::new(Some(id), row));
+        let OneChange { kind, key, edits: Edits { edits, columns, pointers }, if_version } = change;
+        let (mut tx, reserved) = self.store().begin_commit(caller.tenant, usize::from(kind.creates())).await?;
+        let now = self.clock().now();
+        let (hint, version) = match key {
+            Key::Id(id) => (Some(id), lock_user(&mut tx, caller, (kind, id), fields, if_version).await?),
+            Key::Email(_) | Key::Identity(_) | Key::Unique(..) => (None, 0),
+        };
+        let chunk = Chunk::of(PreparedRow::new(hint, Row { record: 1, line: 0, key, edits }));
         let rules = Rules { kind, overdraft: Overdraft::Reject, fields, columns: &columns };
         let order = Order { tenant: caller.tenant, rules, dry_run: false, undoes: None, filter: None };
-        let (mut tx, reserved) = self.store().begin_commit(caller.tenant, 0).await?;
-        let now = self.clock().now();
-        let held = tx.lock_users(caller.tenant, &[id], fields).await?.pop().map(|loaded| loaded.user);
-        let held = held.filter(|user| sees(kind, &Key::Id(id), user)).ok_or_else(|| EngineError::not_found("user"))?;
-        check_version(&held, if_version)?;
-        let planned = plan_chunk(&chunk, &order, None, now, Source::Locked(&mut tx)).await?;
+        let mut planned = plan_chunk(&chunk, &order, None, now, Source::Locked(&mut tx)).await?;
         if let Some(reason) = planned.record.outcomes.iter().find_map(|outcome| outcome.reason.as_ref()) {
             return Err(refused(&reason.error, &columns, &pointers).into());
         }
+        planned.give_ids(reserved);
+        let id = planned.record.outcomes.iter().find_map(|outcome| outcome.user);
+        let id = id.ok_or_else(|| EngineError::not_found("user"))?;
         let commit = NewCommit { id: reserved.commit, at: now, job: None, actor: &caller.actor };
         if !commit::write(&mut tx, caller.tenant, planned, &commit).await? {
             return Ok(None);
         }
-        let version = held.version;
-        let user = tx.get_user(caller.tenant, id, fields).await?.unwrap_or(held);
+        let user = tx.get_user(caller.tenant, id, fields).await?.ok_or_else(|| EngineError::not_found("user"))?;
         let changed = user.version > version;
         Ok(Some((tx, user, changed)))
     }
 }
 
+/// Locks a user to whom something of a kind is to be done, and gives its version.
+async fn lock_user(
+    tx: &mut Transaction,
+    caller: &Caller,
+    (kind, id): (JobKind, UserId),
+    fields: &FieldSet,
+    if_version: Option<i64>,
+) -> Result<i64> {
+    let held = tx.lock_users(caller.tenant, &[id], fields).await?.pop().map(|loaded| loaded.user);
+    let held = held.filter(|user| sees(kind, &Key::Id(id), user)).ok_or_else(|| EngineError::not_found("user"))?;
+    check_version(&held, if_version)?;
+    Ok(held.version)
+}
+
 /// What is done to one user.
 pub(crate) struct OneChange {
     pub kind: JobKind,
-    pub id: UserId,
+    pub key: Key,
     pub edits: Edits,
     pub if_version: Option<i64>,
 }
@@ -238,28 +287,55 @@ impl Edits {
         let patch = match email {
             Patch::Keep => Patch::Keep,
             Patch::Clear => Patch::Clear,
-            Patch::Set(text) => {
-                let email = parse_email(text).ok_or_else(|| {
-                    Error::at(pointer, Code::InvalidEmail, format!("\"{}\" is not an email address", excerpt(text)))
-                })?;
-                Patch::Set((Operator::Overwrite, Value::Text(email.to_owned())))
-            }
+            Patch::Set(text) => Patch::Set((Operator::Overwrite, Value::Text(checked_email(pointer, text)?))),
         };
         self.push(FieldNumber::EMAIL, "email", pointer.to_owned(), patch);
         Ok(())
     }
+
+    /// Takes what happens to values, by field key.
+    fn push_values(&mut self, values: &[(String, Json)], fields: &FieldSet) -> Result<(), Error> {
+        for (key, json) in values {
+            let pointer = format!("/values/{key}");
+            let field = writable(fields, key, &pointer)?;
+            let patch =
+                patch_from_json(field, json).map_err(|misfit| Error::at(&*pointer, misfit.code, misfit.message))?;
+            self.push(field.number, key, pointer, patch);
+        }
+        Ok(())
+    }
 }
 
-fn edits(edit: &UserEdit, fields: &FieldSet) -> Result<Edits, Error> {
-    let mut edits = Edits::default();
-    edits.push_email("/email", &edit.email)?;
-    for (key, json) in &edit.values {
-        let pointer = format!("/values/{key}");
-        let field = writable(fields, key, &pointer)?;
-        let patch = patch_from_json(field, json).map_err(|misfit| Error::at(&*pointer, misfit.code, misfit.message))?;
-        edits.push(field.number, key, pointer, patch);
+impl NewUser {
+    /// What names the user, and what else it is to have.
+    fn read(&self, fields: &FieldSet) -> Result<(Key, Edits), Error> {
+        let mut edits = Edits::default();
+        edits.push_values(&self.values, fields)?;
+        if !self.identities.is_empty() {
+            let add = Patch::Set((Operator::Add, Value::Identities(self.identities.clone())));
+            edits.push(FieldNumber::IDENTITIES, "identities", "/identities".to_owned(), add);
+        }
+        let key = match (&self.email, self.identities.first()) {
+            (Some(email), _) => Key::Email(checked_email("/email", email)?),
+            (None, Some(identity)) => Key::Identity(identity.clone()),
+            (None, None) => {
+                return Err(Error::at("/email", Code::MissingKey, "a user has an email or an identity"));
+            }
+        };
+        Ok((key, edits))
     }
+}
+
+fn edits(asked: &UserEdit, fields: &FieldSet) -> Result<Edits, Error> {
+    let mut edits = Edits::default();
+    edits.push_email("/email", &asked.email)?;
+    edits.push_values(&asked.values, fields)?;
     Ok(edits)
+}
+
+fn checked_email(pointer: &str, text: &str) -> Result<String, Error> {
+    let refuse = || Error::at(pointer, Code::InvalidEmail, format!("\"{}\" is not an email address", excerpt(text)));
+    Ok(parse_email(text).ok_or_else(refuse)?.to_owned())
 }
 
 /// The field of a key that can be written.

@@ -3,6 +3,7 @@
 mod apply;
 mod by_filter;
 mod crash;
+mod create;
 mod crowd;
 mod fuses;
 mod harness;
