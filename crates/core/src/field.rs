@@ -456,6 +456,8 @@ pub const BUILT_IN: &[(&str, &str, FieldType)] = &[
     ("parent", "Parent", FieldType::Json),
     ("premium_currency", "Premium Currency", FieldType::Currency),
     ("in_game_currency", "In-game Currency", FieldType::Currency),
+    ("xp", "XP", FieldType::Integer),
+    ("coins", "Coins", FieldType::Integer),
 ];
 
 /// The rules of a built-in field.

@@ -21,6 +21,17 @@ impl Engine {
         fields.iter().find(|field| field.id == id).cloned().ok_or_else(|| EngineError::not_found("field"))
     }
 
+    /// The keys of the fields that can be written and that ids, keys or names mean, whichever way they are written; none
+    /// where a text means no field. For whoever may read or write users.
+    pub async fn field_keys(&self, caller: &Caller, names: &[&str]) -> Result<Vec<Option<String>>> {
+        caller.require_any(&[Scope::UsersRead, Scope::UsersWrite])?;
+        let fields = self.fields(caller.tenant).await?;
+        let of_id = |id: FieldId| fields.iter().find(|field| field.id == id);
+        let field = |name: &&str| name.parse().ok().and_then(of_id).or_else(|| fields.find_by_name(name));
+        let key = |name| field(name).filter(|field| !field.archived).map(|field| field.key.clone());
+        Ok(names.iter().map(key).collect())
+    }
+
     /// Makes a field. Refuses with `field_exists` where its name or key is taken.
     pub async fn create_field(&self, caller: &Caller, new: &NewField) -> Result<Field> {
         caller.require(Scope::FieldsWrite)?;

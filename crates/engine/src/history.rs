@@ -14,8 +14,12 @@ use muster_core::user::{Change, Operator};
 use muster_core::value::Value;
 use muster_core::{Code, Error, Patch};
 use muster_store::{ChangeSet, CommitInfo, HistoryFilter, Place};
+use rust_decimal::Decimal;
 use serde_json::Value as Json;
 use std::fmt;
+
+/// How many change sets are read at a time to find what was earned.
+const EARNED_AT_ONCE: u32 = 500;
 
 /// Which part of the history is asked for. Every part narrows the answer.
 #[derive(Clone, Debug, Default)]
@@ -196,6 +200,30 @@ impl Engine {
             }
         }
         Ok(page)
+    }
+
+    /// By how much a number of a user rose since a time, falls not counted; 0 for a field that is no number or not there.
+    pub async fn earned_since(&self, caller: &Caller, user: UserId, field: &str, since: Timestamp) -> Result<Decimal> {
+        caller.require(Scope::UsersRead)?;
+        let fields = self.fields(caller.tenant).await?;
+        let Some(number) = fields.number_of(field) else { return Ok(Decimal::ZERO) };
+        let mut connection = self.store().read().await?;
+        let (mut earned, mut before) = (Decimal::ZERO, None);
+        loop {
+            let filter = HistoryFilter {
+                user: Some(user),
+                field: Some(number),
+                since: Some(since),
+                before,
+                ..HistoryFilter::default()
+            };
+            let sets = connection.list_changes(caller.tenant, &filter, EARNED_AT_ONCE, &fields).await?;
+            let Some(last) = sets.last() else { return Ok(earned) };
+            before = Some(filter.place_of(last));
+            let changes = sets.iter().flat_map(|set| &set.changes).filter(|change| change.field == number);
+            let rises = changes.filter_map(Change::ledger).map(|(delta, _)| delta).filter(Decimal::is_sign_positive);
+            earned = rises.fold(earned, |sum, rise| sum.saturating_add(rise));
+        }
     }
 
     /// Changes one field of a live user and gives the entry of the history that it made. Where the field held the value

@@ -60,7 +60,7 @@ impl Engine {
         caller.require(Scope::UsersRead)?;
         let fields = self.fields(caller.tenant).await?;
         let (filter, sort) = (read_filter(query, &fields)?, read_sort(query, &fields)?);
-        let wanted = query.values.as_deref().map(|keys| numbers(keys, &fields)).transpose()?;
+        let wanted = query.wanted(&fields)?;
         let after = query.cursor.as_ref().map(|cursor| sort.after(cursor)).transpose()?;
         let entries = self.limits().index_entries;
         let search = Search {
@@ -81,7 +81,14 @@ impl Engine {
     }
 }
 
-fn read_filter(query: &UserQuery, fields: &FieldSet) -> Result<Filter, Error> {
+impl UserQuery {
+    /// The fields whose values are wanted; none: all.
+    pub(crate) fn wanted(&self, fields: &FieldSet) -> Result<Option<Vec<FieldNumber>>, Error> {
+        self.values.as_deref().map(|keys| numbers(keys, fields)).transpose()
+    }
+}
+
+pub(crate) fn read_filter(query: &UserQuery, fields: &FieldSet) -> Result<Filter, Error> {
     match query.filter.as_deref().map(|text| json::read(text, "/filter")).transpose()? {
         None | Some(Json::Null) => Ok(Filter::everybody()),
         Some(json) => Filter::read(&json, "/filter", fields),

@@ -27,6 +27,7 @@ mod sqlite;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod user_index;
+mod user_pages;
 mod users;
 mod verify;
 mod webhooks;

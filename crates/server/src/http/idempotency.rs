@@ -33,7 +33,11 @@ const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Operations that change nothing although their method says they may. Each with the reason why it has that method.
-const READS: &[(&str, &str, &str)] = &[("POST", "/v1/users/query", "a filter can be longer than an address may be")];
+const READS: &[(&str, &str, &str)] = &[
+    ("POST", "/v1/users/query", "a filter can be longer than an address may be"),
+    ("POST", "/apis/v1/users/info", "the product asks so"),
+    ("POST", "/apis/v1/users/filter", "the product asks so"),
+];
 
 /// What is kept of an answer that holds a secret: the body without it.
 #[derive(Clone, Debug)]

@@ -79,11 +79,21 @@ const EXAMPLES: &[Example] = &[
     ("DELETE /v1/webhooks/{id}", Object::Webhook, Content::None),
     ("POST /apis/v1/users/bulk-update", Object::None, Content::Form("data", CSV)),
     ("POST /apis/v1/users/bulk-import", Object::None, Content::Form("data", CSV)),
+    ("POST /apis/v1/users", Object::None, Content::Json(|| json!({"email": "new@example.com", "firstname": "New"}))),
+    (
+        "POST /apis/v1/users/manage",
+        Object::None,
+        Content::Json(|| json!({"action": "delete", "user": "ada@example.com"})),
+    ),
     ("POST /apis/v1/users/bulk-update-premium-currency", Object::None, Content::Form("data", PREMIUM)),
 ];
 
 /// Operations whose method says that they may change something, and that do not.
-const READS: &[(&str, &str)] = &[("POST /v1/users/query", "a filter can be longer than an address may be")];
+const READS: &[(&str, &str)] = &[
+    ("POST /v1/users/query", "a filter can be longer than an address may be"),
+    ("POST /apis/v1/users/info", "the product asks so"),
+    ("POST /apis/v1/users/filter", "the product asks so"),
+];
 
 /// Where everything shows that an example changes.
 const LISTS: &[&str] = &["/v1/jobs", "/v1/users", "/v1/fields", "/v1/keys", "/v1/history", "/v1/webhooks"];

@@ -2,6 +2,7 @@
 
 use crate::http::failure::Failure;
 use crate::http::problem::FaultBody;
+use axum::http::StatusCode;
 use muster_core::error::Fault;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -23,6 +24,45 @@ impl<T> Success<T> {
     /// The answer to a request that was done.
     pub(super) fn new(message: &'static str, data: T) -> Self {
         Self { status: "success", message, data }
+    }
+}
+
+/// An answer of the application API: what the product documents is `meta`, `message` and `data`; the `status` beside it is the
+/// one of every other answer here.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Answer<T> {
+    #[schema(example = "success")]
+    status: &'static str,
+    /// How it went.
+    meta: Meta,
+    /// What was done, in words.
+    message: &'static str,
+    /// What was asked for.
+    data: T,
+}
+
+/// How a request went.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = AnswerMeta)]
+struct Meta {
+    #[schema(example = "success")]
+    status: &'static str,
+    /// The HTTP status.
+    #[schema(example = 200)]
+    status_code: u16,
+}
+
+impl<T> Answer<T> {
+    /// The answer to a request that was done, with the status 200.
+    pub(super) fn ok(message: &'static str, data: T) -> Self {
+        Self::new(StatusCode::OK, message, data)
+    }
+
+    /// The same with another status.
+    pub(super) fn new(status: StatusCode, message: &'static str, data: T) -> Self {
+        let meta = Meta { status: "success", status_code: status.as_u16() };
+        Self { status: "success", meta, message, data }
     }
 }
 

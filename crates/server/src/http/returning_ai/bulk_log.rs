@@ -1,6 +1,7 @@
 //! The log of bulk changes. The product names these calls and documents no more of them, so their shapes are ours.
 
 use super::answer::{Errors, Success};
+use super::request::PageNumber;
 use crate::http::App;
 use crate::http::auth::Auth;
 use crate::http::extract::{Id, Json, NoParams, Params};
@@ -97,25 +98,6 @@ struct ListBulkUpdates {
     #[serde(default)]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 20)]
     limit: PageSize,
-}
-
-/// The number of a page: 1 to 1,000,000.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(try_from = "u32")]
-struct PageNumber(u32);
-
-impl Default for PageNumber {
-    fn default() -> Self {
-        Self(1)
-    }
-}
-
-impl TryFrom<u32> for PageNumber {
-    type Error = &'static str;
-
-    fn try_from(page: u32) -> Result<Self, Self::Error> {
-        (1..=1_000_000).contains(&page).then_some(Self(page)).ok_or("a page is a number from 1 to 1000000")
-    }
 }
 
 /// How many entries a page has: 1 to 100.

@@ -7,6 +7,12 @@
 mod answer;
 mod bulk;
 mod bulk_log;
+mod community_users;
+mod new_user;
+mod request;
+mod user_body;
+mod user_filter;
+mod users;
 
 use super::App;
 pub use answer::error_body;
@@ -19,7 +25,12 @@ pub const ALIAS: &str = "/api/v1/apis/v1";
 
 /// The operations, relative to [`PREFIX`].
 pub(super) fn routes() -> OpenApiRouter<App> {
-    let mut routes = OpenApiRouter::new().merge(bulk::routes()).merge(bulk_log::routes());
+    let mut routes = OpenApiRouter::new()
+        .merge(bulk::routes())
+        .merge(bulk_log::routes())
+        .merge(users::routes())
+        .merge(user_filter::routes())
+        .merge(community_users::routes());
     let components = routes.get_openapi_mut().components.get_or_insert_default();
     components.schemas.extend(answer::schemas());
     routes
