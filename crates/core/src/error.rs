@@ -81,6 +81,7 @@ catalogue! {
     MethodNotAllowed "method_not_allowed" Request 405 "The address exists, with another method.";
     InvalidState "invalid_state" Request 409 "The job's state does not allow this any more.";
     JobNotFinished "job_not_finished" Request 409 "The job has not ended yet; wait for it or cancel it.";
+    HistoryExpired "history_expired" Request 409 "The history that this needs is over its time and gone.";
     AlreadyApplied "already_applied" Request 409 "The plan was applied already; the detail names the job.";
     AlreadyUndone "already_undone" Request 409 "The job was undone already; the detail names the job that did it.";
     AlreadyRetried "already_retried" Request 409 "The job was retried already; the detail names the job that did it.";
@@ -90,6 +91,8 @@ catalogue! {
     FieldExists "field_exists" Request 409 "A field with this name or key exists; names and keys share one space.";
     IdempotencyKeyRunning "idempotency_key_running" Request 409 "A request with the same Idempotency-Key still runs; send the same again in a moment.";
     IdempotencyKeyInUse "idempotency_key_in_use" Request 409 "Another API key of the community uses the same Idempotency-Key; choose another one.";
+    FileErased "file_erased" Request 410 "The file of the job is gone: it held somebody who was erased, or its time was over.";
+    ResultsExpired "results_expired" Request 410 "What became of the rows of the job is gone: its time was over. The counts stay.";
     VersionMismatch "version_mismatch" Request 412 "The user changed since you read it; read it again.";
     BodyTooLarge "body_too_large" Request 413 "The JSON body is larger than this server accepts.";
     UnsupportedMediaType "unsupported_media_type" Request 415 "Send one of the content types that the documentation names for this address.";

@@ -204,6 +204,7 @@ impl Upload {
             sha256: hex(&hash.finalize()),
             file: Some(file),
             listing: Vec::new(),
+            erases: None,
         };
         let job = engine.insert(of, &caller, &new, &staged, input).await?;
         engine.submitted().notify_one();
@@ -239,7 +240,7 @@ impl Engine {
             incoming.publish(self.staging(), &staged)
         })?;
         let (size_bytes, sha256) = (bytes.len() as u64, hex(&Sha256::digest(bytes)));
-        let input = Input { file_name: None, size_bytes, sha256, file: None, listing };
+        let input = Input { file_name: None, size_bytes, sha256, file: None, listing, erases: None };
         let job = self.insert(of, caller, &new, &staged, input).await?;
         self.submitted().notify_one();
         Ok(job)

@@ -103,7 +103,9 @@ impl Engine {
             Some(tx) => tx,
             None => self.store().begin().await?,
         };
-        if !tx.keep_answer(&reservation.owner, fingerprint, answer).await? {
+        let community = tx.get_community(reservation.owner.tenant).await?;
+        let days = community.ok_or_else(|| EngineError::not_found("community"))?.settings.retention_days;
+        if !tx.keep_answer(&reservation.owner, fingerprint, answer, days.idempotency_keys).await? {
             return Err(running());
         }
         self.faults().pass("accept.answered").await?;

@@ -70,7 +70,7 @@ impl Engine {
     }
 
     /// A user as it was at a time: as the last of its versions that was made until then had left it. One who was not there
-    /// yet, or was deleted then, is not found.
+    /// yet, or was deleted then, is not found. Refuses with `history_expired` where that part of the history was pruned.
     pub async fn get_user_at(&self, caller: &Caller, id: UserId, at: Timestamp) -> Result<(User, FieldSet)> {
         caller.require(Scope::UsersRead)?;
         let fields = self.fields(caller.tenant).await?;
@@ -94,7 +94,15 @@ impl Engine {
                 user.take_back(&set.changes);
             }
         }
-        Err(EngineError::not_found("user"))
+        let openings = connection.list_openings(caller.tenant, &[id], &fields).await?;
+        let Some(opening) = openings.first() else { return Err(EngineError::not_found("user")) };
+        if opening.version != user.version || opening.at > at {
+            let detail = format!("The user's history begins at {}; what was before is over its time.", opening.at);
+            return Err(EngineError::refuse(Code::HistoryExpired, detail));
+        }
+        user.updated_at = opening.at;
+        let live = Some(user).filter(|user| !user.deleted);
+        live.map(|user| (user, fields)).ok_or_else(|| EngineError::not_found("user"))
     }
 
     /// Live users, all of them or the one of an email.
@@ -256,7 +264,7 @@ pub(crate) struct ChangedUser {
     pub fields: FieldSet,
 }
 
-fn check_version(user: &User, wanted: Option<i64>) -> Result<()> {
+pub(crate) fn check_version(user: &User, wanted: Option<i64>) -> Result<()> {
     match wanted {
         Some(version) if version != user.version => {
             let detail = format!("The user has version {} now.", user.version);

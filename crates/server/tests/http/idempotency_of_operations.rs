@@ -69,6 +69,7 @@ const EXAMPLES: &[Example] = &[
     ),
     ("POST /v1/users/{id}/restore", Object::DeletedUser, Content::None),
     ("POST /v1/fields", Object::None, Content::Json(|| json!({"name": "Points", "type": "integer"}))),
+    ("PATCH /v1/community", Object::None, Content::Json(|| json!({"name": "New"}))),
     ("PATCH /v1/fields/{id}", Object::Field, Content::Json(|| json!({"indexed": true}))),
     ("POST /v1/keys", Object::None, Content::Json(|| json!({"name": "New", "scopes": []}))),
     ("DELETE /v1/keys/{id}", Object::Key, Content::None),
@@ -96,7 +97,8 @@ const READS: &[(&str, &str)] = &[
 ];
 
 /// Where everything shows that an example changes.
-const LISTS: &[&str] = &["/v1/jobs", "/v1/users", "/v1/fields", "/v1/keys", "/v1/history", "/v1/webhooks"];
+const LISTS: &[&str] =
+    &["/v1/jobs", "/v1/users", "/v1/fields", "/v1/keys", "/v1/history", "/v1/webhooks", "/v1/community"];
 
 /// What shows in none: secrets, and when something is to be sent.
 const UNSEEN: &[&str] =

@@ -3,6 +3,8 @@
 mod app;
 mod authorization;
 mod children;
+mod community;
+mod erasure;
 mod errors;
 mod fields;
 mod formats;

@@ -32,7 +32,7 @@ async fn reserve(bench: &Bench, owner: &KeyOwner) -> bool {
 
 async fn keep(bench: &Bench, owner: &KeyOwner) -> bool {
     let mut tx = bench.begin().await;
-    let kept = tx.keep_answer(owner, b"print", &answer()).await.expect("it is decided");
+    let kept = tx.keep_answer(owner, b"print", &answer(), 1).await.expect("it is decided");
     tx.commit().await.expect("it is committed");
     kept
 }

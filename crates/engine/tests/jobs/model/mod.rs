@@ -127,7 +127,7 @@ impl Round<'_> {
             self.edit_some(choose).await;
             let file = File::new(choose, &self.world, &emails, number == 0);
             let job = match choose.percent(30) {
-                true => self.plan_and_apply(choose, &file).await,
+                true => Box::pin(self.plan_and_apply(choose, &file)).await,
                 false => Some(self.write(choose, &file).await),
             };
             if let Some((job, rulings)) = job.filter(|_| choose.percent(40)) {

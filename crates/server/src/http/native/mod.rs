@@ -1,5 +1,6 @@
 //! The native face: `/v1`.
 
+mod community;
 mod deliveries;
 mod fields;
 mod history;
@@ -35,6 +36,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .merge(user_query::routes())
         .merge(fields::routes())
         .merge(history::routes())
+        .merge(community::routes())
         .merge(keys::routes())
         .merge(webhooks::routes())
         .merge(deliveries::routes());
