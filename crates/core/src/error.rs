@@ -89,6 +89,10 @@ catalogue! {
     TooManyWebhooks "too_many_webhooks" Request 409 "The community has as many webhooks as it may have; delete one.";
     WebhookDisabled "webhook_disabled" Request 409 "Nothing is sent to a webhook that is disabled; enable it first.";
     FieldExists "field_exists" Request 409 "A field with this name or key exists; names and keys share one space.";
+    BuiltInField "built_in_field" Request 409 "Fields that came with the product keep their name, type and options, and stay; make a field of your own.";
+    FieldArchived "field_archived" Request 409 "The field is archived; restore it first.";
+    FieldInUse "field_in_use" Request 409 "An open job names the field, or may; wait for it or cancel it.";
+    ValuesDoNotFit "values_do_not_fit" Request 409 "Users have values that the field could not hold then; the errors name the first of them. Change those first.";
     IdempotencyKeyRunning "idempotency_key_running" Request 409 "A request with the same Idempotency-Key still runs; send the same again in a moment.";
     IdempotencyKeyInUse "idempotency_key_in_use" Request 409 "Another API key of the community uses the same Idempotency-Key; choose another one.";
     FileErased "file_erased" Request 410 "The file of the job is gone: it held somebody who was erased, or its time was over.";

@@ -144,6 +144,10 @@ pub struct Rules {
     /// Whether users are found by their values quickly.
     #[serde(skip_serializing_if = "Index::is_none")]
     pub index: Index,
+    /// Whether who has no key may write it, where the community lets such people import at all. Never a currency, and
+    /// never a unique field.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub anonymous_writable: bool,
 }
 
 /// Whether there is an index over a field.
@@ -289,7 +293,8 @@ impl NewField {
         Ok((key, name))
     }
 
-    fn check_rules(&self) -> Result<(), Error> {
+    /// Whether the type can have these rules.
+    pub(crate) fn check_rules(&self) -> Result<(), Error> {
         let (rules, kind) = (&self.rules, self.kind);
         if kind.has_options() == rules.options.is_empty() {
             let message = if kind.has_options() { "this type needs options" } else { "this type has no options" };
@@ -299,6 +304,12 @@ impl NewField {
             let same = |other: &SelectOption| other.key == option.key || other.name == option.name;
             if option.key.is_empty() || option.name.is_empty() || rules.options[..i].iter().any(same) {
                 let message = format!("option {} is empty or repeated", i + 1);
+                return Err(Error::at(format!("/options/{i}"), Code::InvalidRequest, message));
+            }
+            let reads = |text: &String| text.trim() == text && !text.contains(char::is_control) && !text.contains(';');
+            if !reads(&option.key) || !reads(&option.name) {
+                let message =
+                    "an option has no spaces at its ends, no control characters, and no \";\", which parts several";
                 return Err(Error::at(format!("/options/{i}"), Code::InvalidRequest, message));
             }
         }
@@ -319,6 +330,10 @@ impl NewField {
         if rules.unique && !kind.can_be_unique() {
             let message = format!("a {kind} cannot be unique; text, integer, decimal, date and datetime can");
             return Err(Error::at("/unique", Code::InvalidRequest, message));
+        }
+        if rules.anonymous_writable && (kind == FieldType::Currency || rules.unique) {
+            let message = "neither a currency nor a unique field can be written by who has no key";
+            return Err(Error::at("/anonymous_writable", Code::InvalidRequest, message));
         }
         if rules.unique && rules.max_length.is_some_and(|length| length > MAX_UNIQUE_TEXT_LENGTH) {
             let message = format!("a unique text has a max_length of at most {MAX_UNIQUE_TEXT_LENGTH}");

@@ -9,6 +9,7 @@ pub mod command;
 pub mod email;
 pub mod error;
 pub mod field;
+pub mod field_edit;
 pub mod filter;
 pub mod id;
 pub mod identity;

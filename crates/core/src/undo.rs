@@ -142,11 +142,14 @@ impl Reversal {
             None => found,
         };
         let overwritten = by_job(before).iter().any(|change| !operates(change, numeric));
-        if overwritten && since.is_empty() {
+        // What it held while the field had another type, and cannot hold any more.
+        let kind = rules.fields.get(number).map(|field| field.kind);
+        let fits = new.as_ref().is_none_or(|new| kind.is_none_or(|kind| new.is_of(kind)));
+        if overwritten && since.is_empty() || !fits {
             let name = rules.fields.get(number).map(|field| field.name.as_str());
             self.kept.push(name.or_else(|| rules.fields.key_of(number)).unwrap_or_default().to_owned());
         }
-        if new != old {
+        if new != old && fits {
             let operated = by_job(&entries).iter().all(|change| operates(change, numeric));
             let op = if operated { opposite(old.as_ref(), new.as_ref()) } else { Operator::Overwrite };
             self.changes.push(Change { field: number, op, old, new });
@@ -197,8 +200,9 @@ fn reversed(
     let fail = |(code, message): (Code, String)| RowError::cell(code, &field.name, &after.to_string(), message);
     let after = limit(field, held, after, rules.overdraft).map_err(fail)?;
     Ok(Some(match field.kind {
-        FieldType::Integer => Value::Integer(after.to_i64().ok_or_else(|| {
-            RowError::cell(Code::OutOfRange, &field.name, &after.to_string(), format!("{after} does not fit 64 bits"))
+        FieldType::Integer => Value::Integer(after.to_i64().filter(|_| after.is_integer()).ok_or_else(|| {
+            let message = format!("{after} is not a whole number of 64 bits");
+            RowError::cell(Code::OutOfRange, &field.name, &after.to_string(), message)
         })?),
         _ => Value::Decimal(after),
     }))

@@ -171,24 +171,57 @@ impl<'de> DeserializeSeed<'de> for ValueSeed {
             let identity = |(source, source_id, language)| Identity { source, source_id, language };
             return Ok(rows.map(|rows| Value::Identities(rows.into_iter().map(identity).collect())));
         };
-        Ok(match kind {
-            FieldType::Text | FieldType::LongText | FieldType::Select => {
-                Option::<String>::deserialize(deserializer)?.map(Value::Text)
-            }
-            FieldType::Json => Option::<String>::deserialize(deserializer)?.map(Value::Json),
-            FieldType::Integer => Option::<i64>::deserialize(deserializer)?.map(Value::Integer),
-            FieldType::Boolean => Option::<bool>::deserialize(deserializer)?.map(Value::Boolean),
-            FieldType::MultiSelect => Option::<Vec<String>>::deserialize(deserializer)?.map(Value::Options),
-            FieldType::Decimal | FieldType::Currency => parsed(deserializer)?.map(Value::Decimal),
-            FieldType::Date => parsed(deserializer)?.map(Value::Date),
-            FieldType::Datetime => parsed(deserializer)?.map(Value::Datetime),
-        })
+        deserializer.deserialize_any(Stored(kind))
     }
 }
 
-fn parsed<'de, D: Deserializer<'de>, T: std::str::FromStr<Err: fmt::Display>>(from: D) -> Result<Option<T>, D::Error> {
-    let text = Option::<Cow<'de, str>>::deserialize(from)?;
-    text.map(|text| text.parse().map_err(D::Error::custom)).transpose()
+/// A value of a field as it is stored: by the type of the field, or as a type that the field had before stored it.
+struct Stored(FieldType);
+
+impl<'de> Visitor<'de> for Stored {
+    type Value = Option<Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a stored value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Option<Value>, E> {
+        Ok(None)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Option<Value>, E> {
+        Ok(Some(Value::from_stored_text(self.0, text)))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Option<Value>, E> {
+        Ok(Some(match self.0 {
+            FieldType::Integer => Value::Integer(number),
+            kind => Value::from_stored_text(kind, &number.to_string()),
+        }))
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Option<Value>, E> {
+        self.visit_i64(i64::try_from(number).map_err(E::custom)?)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Option<Value>, E> {
+        Ok(Some(match self.0 {
+            FieldType::Boolean => Value::Boolean(value),
+            kind => Value::from_stored_text(kind, &value.to_string()),
+        }))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Option<Value>, A::Error> {
+        let mut keys = Vec::new();
+        while let Some(key) = seq.next_element()? {
+            keys.push(key);
+        }
+        let options = Value::Options(keys);
+        Ok(Some(match self.0 {
+            FieldType::MultiSelect => options,
+            kind => Value::from_stored_text(kind, &options.to_string()),
+        }))
+    }
 }
 
 /// A user as stored.

@@ -46,7 +46,7 @@ pub struct Misfit {
 }
 
 impl Misfit {
-    fn new(code: Code, message: String) -> Self {
+    pub(crate) fn new(code: Code, message: String) -> Self {
         Self { code, message }
     }
 
@@ -208,6 +208,43 @@ impl Value {
         }
     }
 
+    /// Reads what is stored, by the type that its field has now. What was stored while the field had another type and is
+    /// not written as this one is stays what it was, so that every history can be read: a number where it is one, else
+    /// a text.
+    pub(crate) fn from_stored_text(kind: FieldType, text: &str) -> Self {
+        let exactly = |value: Option<Self>| value.filter(|value| value.to_string() == text);
+        let value = match kind {
+            FieldType::Text | FieldType::LongText | FieldType::Select => None,
+            FieldType::Json => Some(Self::Json(text.to_owned())),
+            FieldType::Integer => {
+                let integer = exactly(text.parse().ok().map(Self::Integer));
+                integer.or_else(|| exactly(text.parse().ok().map(Self::Decimal)))
+            }
+            FieldType::Decimal | FieldType::Currency => exactly(text.parse().ok().map(Self::Decimal)),
+            FieldType::Boolean => exactly(text.parse().ok().map(Self::Boolean)),
+            FieldType::Date => exactly(text.parse().ok().map(Self::Date)),
+            FieldType::Datetime => exactly(text.parse().ok().map(Self::Datetime)),
+            FieldType::MultiSelect => {
+                Some(Self::Options(text.split(';').filter(|key| !key.is_empty()).map(str::to_owned).collect()))
+            }
+        };
+        value.unwrap_or_else(|| Self::Text(text.to_owned()))
+    }
+
+    /// Whether a field of this type can hold the value.
+    pub fn is_of(&self, kind: FieldType) -> bool {
+        match kind {
+            FieldType::Text | FieldType::LongText | FieldType::Select => matches!(self, Self::Text(_)),
+            FieldType::Integer => matches!(self, Self::Integer(_)),
+            FieldType::Decimal | FieldType::Currency => matches!(self, Self::Decimal(_)),
+            FieldType::Boolean => matches!(self, Self::Boolean(_)),
+            FieldType::Date => matches!(self, Self::Date(_)),
+            FieldType::Datetime => matches!(self, Self::Datetime(_)),
+            FieldType::MultiSelect => matches!(self, Self::Options(_)),
+            FieldType::Json => matches!(self, Self::Json(text) if serde_json::from_str::<Json>(text).is_ok()),
+        }
+    }
+
     fn text(field: &Field, text: &str) -> Result<Self, Misfit> {
         let limit = field.max_length() as usize;
         // Bytes are at least as many as characters, so short texts need no counting.
@@ -265,7 +302,8 @@ impl Value {
             Self::Integer(number) => Json::from(*number),
             Self::Boolean(value) => Json::from(*value),
             Self::Options(keys) => Json::from(keys.clone()),
-            Self::Json(text) => serde_json::from_str(text).unwrap_or(Json::Null),
+            // What was a text before its field held JSON stays one in the history.
+            Self::Json(text) => serde_json::from_str(text).unwrap_or_else(|_| Json::from(text.as_str())),
             Self::Identities(all) => serde_json::to_value(all).unwrap_or(Json::Null),
             Self::Text(_) | Self::Decimal(_) | Self::Date(_) | Self::Datetime(_) => Json::from(self.to_string()),
         }

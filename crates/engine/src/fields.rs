@@ -43,16 +43,4 @@ impl Engine {
         caller.commit(tx).await?;
         Ok(made)
     }
-
-    /// Changes a field: what is absent stays.
-    pub async fn edit_field(&self, caller: &Caller, id: FieldId, indexed: Option<bool>) -> Result<Field> {
-        caller.require(Scope::FieldsWrite)?;
-        match indexed {
-            Some(indexed) => self.set_indexed(caller, id, indexed).await,
-            None => {
-                let fields = self.fields(caller.tenant).await?;
-                fields.iter().find(|field| field.id == id).cloned().ok_or_else(|| EngineError::not_found("field"))
-            }
-        }
-    }
 }

@@ -17,10 +17,11 @@ use std::collections::BTreeSet;
 /// The entries of a live user; a deleted one has none.
 pub(crate) fn entries(user: &User, fields: &FieldSet) -> Vec<IndexEntry> {
     let live = fields.indexed().iter().filter(|_| !user.deleted);
-    live.flat_map(|field| of(user.id, *field, user.values.get(*field))).collect()
+    live.flat_map(|field| entries_of(user.id, *field, user.values.get(*field))).collect()
 }
 
-fn of(user: UserId, field: FieldNumber, value: Option<&Value>) -> Vec<IndexEntry> {
+/// The entries of one value.
+pub(crate) fn entries_of(user: UserId, field: FieldNumber, value: Option<&Value>) -> Vec<IndexEntry> {
     let keys = value.map(index_keys).unwrap_or_default();
     keys.into_iter().map(|key| IndexEntry { field, key, user }).collect()
 }
@@ -60,8 +61,8 @@ impl IndexChanges {
             }
             let held = before.values.get(*field);
             let holds = change.map_or(held, |change| change.new.as_ref());
-            let old = of(before.id, *field, held.filter(|_| was_live));
-            let new = of(before.id, *field, holds.filter(|_| is_live));
+            let old = entries_of(before.id, *field, held.filter(|_| was_live));
+            let new = entries_of(before.id, *field, holds.filter(|_| is_live));
             old.iter().filter(|entry| !new.contains(entry)).for_each(|entry| self.remove(entry));
             new.into_iter().filter(|entry| !old.contains(entry)).for_each(|entry| self.add(entry));
         }

@@ -117,7 +117,7 @@ fn find(fields: &FieldSet, id: FieldId) -> Result<Field> {
 }
 
 async fn change(tx: &mut Transaction, tenant: Tenant, field: Field, index: Index) -> Result<Field> {
-    let rules = Rules { index, ..field.rules };
-    tx.change_rules(tenant, field.number, &rules).await?;
-    Ok(Field { rules, ..field })
+    let field = Field { rules: Rules { index, ..field.rules }, ..field };
+    tx.update_field(tenant, &field).await?;
+    Ok(field)
 }

@@ -50,14 +50,16 @@ impl Transaction {
         Ok(self.query_one(&sql, params![tenant.0], |row| row.int(0)).await? == fields.0)
     }
 
-    /// Gives a field other rules that everybody who writes users must know of: waits for those who write by the old ones,
-    /// and makes who planned by them plan again.
-    pub async fn change_rules(&mut self, tenant: Tenant, number: FieldNumber, rules: &Rules) -> Result<()> {
+    /// Writes a field's name, type and rules and whether it is archived. Everybody who writes users must know of it: it waits
+    /// for those who write by what was, makes others wait until the transaction ends, and makes who planned before plan
+    /// again.
+    pub async fn update_field(&mut self, tenant: Tenant, field: &Field) -> Result<()> {
         let sql = "UPDATE communities SET fields_epoch = fields_epoch + 1 WHERE tenant = $1";
         self.execute(sql, params![tenant.0]).await?;
-        let rules = serde_json::to_string(rules).map_err(|error| StoreError::Corrupt(error.to_string()))?;
-        let sql = "UPDATE fields SET rules = $3 WHERE tenant = $1 AND number = $2";
-        self.execute(sql, params![tenant.0, i64::from(number.0), &rules]).await.map(drop)
+        let rules = serde_json::to_string(&field.rules).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let sql = "UPDATE fields SET name = $3, kind = $4, rules = $5, archived = $6 WHERE tenant = $1 AND number = $2";
+        let (number, kind) = (i64::from(field.number.0), field.kind.as_str());
+        self.execute(sql, params![tenant.0, number, &field.name, kind, &rules, field.archived]).await.map(drop)
     }
 
     /// Waits until nobody else changes the fields of the community, so that what was checked stays true.

@@ -319,6 +319,15 @@ impl Connection {
         self.query_one(sql, params![tenant.0], |row| Ok(row.int(0)? as u64)).await
     }
 
+    /// The jobs of the community that are not over, the oldest first.
+    pub async fn list_open_jobs<S: DeserializeOwned>(&mut self, tenant: Tenant) -> Result<Vec<Job<S>>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM jobs WHERE tenant = $1 AND state IN ('queued', 'running', 'paused')
+             AND id IN (SELECT job_id FROM job_queue WHERE tenant = $1) ORDER BY number"
+        );
+        self.query(&sql, params![tenant.0], job).await
+    }
+
     /// Jobs that nobody works on and that nothing holds up, the oldest first: at most `limit`, and only inputs of at
     /// most `size_bytes`.
     pub async fn list_claimable(&mut self, size_bytes: u64, limit: u32) -> Result<Vec<JobRef>> {

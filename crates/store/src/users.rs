@@ -4,7 +4,7 @@ use crate::connection::{Row, params};
 use crate::error::Result;
 use crate::rows::Rows;
 use crate::{Connection, Store, Transaction};
-use muster_core::field::FieldSet;
+use muster_core::field::{FieldNumber, FieldSet};
 use muster_core::id::{Tenant, UserId};
 use muster_core::identity::after_prefix;
 use muster_core::key::UserKey;
@@ -243,6 +243,15 @@ impl Transaction {
         self.add_keys(tenant, Among::Deleted, &claim_rows(pairs(&moves.buried))).await?;
         let claimed = self.add_keys(tenant, Among::Live, &claim_rows(&moves.claims)).await?;
         Ok(claimed == moves.claims.len() as u64)
+    }
+
+    /// Takes the keys that values of a field are from everybody, deleted or not.
+    pub async fn clear_keys(&mut self, tenant: Tenant, field: FieldNumber) -> Result<()> {
+        for among in [Among::Live, Among::Deleted] {
+            let sql = format!("DELETE FROM {} WHERE tenant = $1 AND field = $2", among.table());
+            self.execute(&sql, params![tenant.0, i64::from(field.0)]).await?;
+        }
+        Ok(())
     }
 
     async fn add_keys(&mut self, tenant: Tenant, among: Among, keys: &Rows) -> Result<u64> {

@@ -65,8 +65,8 @@ async fn an_index_whose_making_broke_off_is_not_searched_and_can_be_completed() 
         let bench = set_up(&place, &Faults::none()).await;
         let field = bench.field("points").await;
         let mut tx = bench.engine.store().begin().await.expect("the database answers");
-        let rules = Rules { index: Index::Building, ..field.rules };
-        tx.change_rules(bench.caller.tenant, field.number, &rules).await.expect("it is marked");
+        let rules = Rules { index: Index::Building, ..field.rules.clone() };
+        tx.update_field(bench.caller.tenant, &Field { rules, ..field }).await.expect("it is marked");
         tx.commit().await.expect("it is committed");
         bench.edit("user3@x.org", "points", "77").await;
         assert_eq!(bench.with_points(0).await.0, 699);

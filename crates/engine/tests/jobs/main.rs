@@ -6,6 +6,7 @@ mod crash;
 mod create;
 mod crowd;
 mod erase;
+mod field_edits;
 mod fuses;
 mod harness;
 mod history;

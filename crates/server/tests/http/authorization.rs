@@ -105,12 +105,15 @@ async fn objects(app: &App, key: &str) -> BTreeMap<&'static str, String> {
         let (_, page) = json_of(send(Method::GET, path)).await;
         page["data"][0]["id"].to_string().trim_matches('"').to_owned()
     };
+    let field = send(Method::POST, "/v1/fields").json(&json!({"name": "Shoe Size", "type": "text"}));
+    let (_, field) = json_of(field).await;
+    let field = id_of(&field).to_owned();
     let (community, user) = (&key[..24], first("/v1/users").await);
     BTreeMap::from([
         ("/apis/v1/communities/", community.to_owned()),
         ("/apis/v1/communities/{communityId}/users/", format!("{community}/{user}")),
         ("/v1/users/", user),
-        ("/v1/fields/", first("/v1/fields").await),
+        ("/v1/fields/", field),
         ("/v1/keys/", first("/v1/keys").await),
         ("/v1/jobs/", job.clone()),
         ("/apis/v1/users/bulk-update/", job),

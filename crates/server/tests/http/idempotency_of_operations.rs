@@ -22,6 +22,8 @@ enum Object {
     DeletedUser,
     Key,
     Field,
+    CustomField,
+    ArchivedField,
     QueuedJob,
     PausedJob,
     EndedJob,
@@ -71,6 +73,8 @@ const EXAMPLES: &[Example] = &[
     ("POST /v1/fields", Object::None, Content::Json(|| json!({"name": "Points", "type": "integer"}))),
     ("PATCH /v1/community", Object::None, Content::Json(|| json!({"name": "New"}))),
     ("PATCH /v1/fields/{id}", Object::Field, Content::Json(|| json!({"indexed": true}))),
+    ("DELETE /v1/fields/{id}", Object::CustomField, Content::None),
+    ("POST /v1/fields/{id}/restore", Object::ArchivedField, Content::None),
     ("POST /v1/keys", Object::None, Content::Json(|| json!({"name": "New", "scopes": []}))),
     ("DELETE /v1/keys/{id}", Object::Key, Content::None),
     ("POST /v1/webhooks", Object::None, Content::Json(|| json!({"url": "https://example.com/new"}))),
@@ -132,11 +136,20 @@ impl<'a> Place<'a> {
         let first = async |path: &str| place.get(path).await["data"][0]["id"].to_string().trim_matches('"').to_owned();
         let (user, keys) = (first("/v1/users").await, place.get("/v1/keys").await);
         let field = first("/v1/fields").await;
+        let mut own = Vec::new();
+        for name in ["Shoe Size", "Hat Size"] {
+            let new = place.request(Method::POST, "/v1/fields").json(&json!({"name": name, "type": "text"}));
+            own.push(id_of(&json_of(new).await.1).to_owned());
+        }
+        let archive = place.request(Method::DELETE, &format!("/v1/fields/{}", own[1]));
+        assert_eq!(archive.send().await.expect("the server answers").status(), 204);
         let other = keys["data"].as_array().into_iter().flatten().find(|key| key["scopes"] == json!([]));
         place.objects.extend([
             (Object::User, user),
             (Object::DeletedUser, deleted),
             (Object::Field, field),
+            (Object::CustomField, own[0].clone()),
+            (Object::ArchivedField, own[1].clone()),
             (Object::Key, id_of(other.expect("it was made")).to_owned()),
             (Object::QueuedJob, queued),
             (Object::PausedJob, paused),

@@ -12,6 +12,7 @@ cases![
     only_its_holder_gives_a_key_up,
     two_who_claim_a_key_at_the_same_time_do_not_both_have_it,
     deleted_users_are_known_by_keys_that_others_have_too,
+    the_keys_of_a_field_are_taken_from_everybody,
     all_languages_of_an_identity_are_found_by_what_their_keys_begin_with,
 ];
 
@@ -111,4 +112,30 @@ async fn all_languages_of_an_identity_are_found_by_what_their_keys_begin_with(be
     assert!(strange.expect("they are looked for").is_empty());
     let sevens = [1, 2, 3, 5].map(|user| (2, UserId(user)));
     assert_eq!(found, [&[(0, UserId(4))][..], &sevens].concat());
+}
+
+async fn the_keys_of_a_field_are_taken_from_everybody(bench: Bench) {
+    let (tenant, other) = (bench.set_up().await, bench.community(2).await);
+    let key = |field, text: &str| UserKey { field: FieldNumber(field), key: text.to_owned() };
+    let moves = KeyMoves {
+        claims: BTreeMap::from([(key(16, "one"), UserId(1)), (key(17, "one"), UserId(1))]),
+        buried: BTreeSet::from([(key(16, "two"), UserId(2)), (key(17, "two"), UserId(2))]),
+        ..KeyMoves::default()
+    };
+    for tenant in [tenant, other] {
+        let mut tx = bench.begin().await;
+        assert!(tx.move_keys(tenant, &moves).await.expect("they are moved"));
+        tx.commit().await.expect("it is committed");
+    }
+    let mut tx = bench.begin().await;
+    tx.clear_keys(tenant, FieldNumber(16)).await.expect("they are taken");
+    tx.commit().await.expect("it is committed");
+    for (tenant, cleared) in [(tenant, true), (other, false)] {
+        for (among, text) in [(Among::Live, "one"), (Among::Deleted, "two")] {
+            let found = bench.read().await.find_users(tenant, among, &[key(16, text), key(17, text)]).await;
+            let mut positions: Vec<usize> = found.expect("they are found").iter().map(|(at, _)| *at).collect();
+            positions.sort_unstable();
+            assert_eq!(positions, if cleared { vec![1] } else { vec![0, 1] });
+        }
+    }
 }

@@ -1,14 +1,18 @@
 //! Fields.
 
-use crate::harness::{Bench, at, cases, insert_field};
-use muster_core::field::{FieldNumber, FieldType, Index, Rules, SelectOption};
+use crate::harness::{Bench, at, cases, change, insert_field, text};
+use muster_core::field::{Field, FieldNumber, FieldType, Index, Rules, SelectOption};
 use muster_core::id::FieldId;
+use muster_core::value::Value;
+use muster_store::HistoryFilter;
 
 cases![
     fields_are_listed_with_everything_that_was_said_of_them,
     the_numbers_of_fields_are_counted_for_each_community,
     a_key_names_one_field_of_a_community,
     who_locks_the_fields_makes_others_wait,
+    a_field_is_changed_in_all_but_its_number_id_and_key,
+    the_history_of_a_field_is_read_by_the_type_that_it_has_now,
 ];
 
 async fn fields_are_listed_with_everything_that_was_said_of_them(bench: Bench) {
@@ -21,6 +25,7 @@ async fn fields_are_listed_with_everything_that_was_said_of_them(bench: Bench) {
         max_length: Some(7),
         required: true,
         index: Index::Ready,
+        anonymous_writable: true,
     };
     let mut tx = bench.begin().await;
     let id = FieldId::from_bytes([77; 12]);
@@ -70,4 +75,39 @@ async fn who_locks_the_fields_makes_others_wait(bench: Bench) {
     assert!(!second.is_finished());
     first.commit().await.expect("it is committed");
     assert_eq!(second.await.expect("it does not panic"), 3, "it sees what was done meanwhile");
+}
+
+async fn a_field_is_changed_in_all_but_its_number_id_and_key(bench: Bench) {
+    let (tenant, other) = (bench.set_up().await, bench.community(2).await);
+    let before = bench.fields(tenant).await;
+    let city = before.get(FieldNumber(16)).expect("it is there").clone();
+    let rules = Rules { required: true, ..Rules::default() };
+    let edited = Field { name: "Town".into(), kind: FieldType::LongText, rules, archived: true, ..city };
+    let mut tx = bench.begin().await;
+    tx.update_field(tenant, &edited).await.expect("it is changed");
+    tx.commit().await.expect("it is committed");
+    let after = bench.fields(tenant).await;
+    assert_eq!(after.get(FieldNumber(16)), Some(&edited));
+    assert_eq!(after.get(FieldNumber(17)), before.get(FieldNumber(17)));
+    assert_ne!(after.epoch(), before.epoch());
+    assert_eq!(bench.fields(other).await.get(FieldNumber(16)).map(|field| field.kind), Some(FieldType::Text));
+}
+
+async fn the_history_of_a_field_is_read_by_the_type_that_it_has_now(bench: Bench) {
+    let tenant = bench.set_up().await;
+    let mut user = bench.people(tenant, &["a@x.org"]).await.remove(0);
+    let city = FieldNumber(16);
+    bench.change(tenant, &mut user, &[change(city, None, text("Rome"))], 2, None).await;
+    bench.change(tenant, &mut user, &[change(city, text("Rome"), text("12"))], 3, None).await;
+    let field = bench.fields(tenant).await.get(city).expect("it is there").clone();
+    let mut tx = bench.begin().await;
+    tx.update_field(tenant, &Field { kind: FieldType::Integer, ..field }).await.expect("it is changed");
+    tx.commit().await.expect("it is committed");
+    let (fields, filter) =
+        (bench.fields(tenant).await, HistoryFilter { field: Some(city), ..HistoryFilter::default() });
+    let sets = bench.read().await.list_changes(tenant, &filter, 10, &fields).await.expect("they are listed");
+    let news: Vec<Option<Value>> = sets.into_iter().map(|set| set.changes[0].new.clone()).collect();
+    assert_eq!(news, [Some(Value::Integer(12)), text("Rome")]);
+    let read = bench.read().await.get_user(tenant, user.id, &fields).await.expect("it is read").expect("it is there");
+    assert_eq!(read.values.get(city), Some(&Value::Integer(12)));
 }

@@ -139,6 +139,13 @@ async fn open_jobs_are_counted_until_they_end(bench: Bench) {
     let tenant = bench.set_up().await;
     let (first, second) = (bench.submit(tenant, 1, None).await, bench.submit(tenant, 2, None).await);
     assert_eq!(bench.read().await.count_open_jobs(tenant).await.expect("they are counted"), 2);
+    let other = bench.community(2).await;
+    bench.submit(other, 3, None).await;
+    let open = async || {
+        let jobs: Vec<Job<Source>> = bench.read().await.list_open_jobs(tenant).await.expect("they are listed");
+        jobs.into_iter().map(|job| job.id).collect::<Vec<_>>()
+    };
+    assert_eq!(open().await, [first.id, second.id], "the oldest first, and those of nobody else");
     for (of, state) in [(first, JobState::Failed), (second, JobState::Completed)] {
         assert!(!end(&bench, of, 0, state).await, "nobody ends a job that nobody claimed");
         let claim = bench.claim(of, "w").await.expect("it is claimed");
@@ -146,11 +153,12 @@ async fn open_jobs_are_counted_until_they_end(bench: Bench) {
         assert!(!end(&bench, of, claim.job.attempt, state).await, "and nobody ends it twice");
     }
     assert_eq!(bench.read().await.count_open_jobs(tenant).await.expect("they are counted"), 0);
+    assert!(open().await.is_empty());
     let job = bench.job(first).await;
     assert_eq!((job.state, job.finished_at, job.counts.received), (JobState::Failed, Some(at(60)), 7));
     assert_eq!(job.results.as_deref(), Some("merged"));
     assert_eq!(job.error, Some(Error::new(Code::UnclosedQuote, "a \"quote\"")));
-    assert!(bench.claimable().await.is_empty());
+    assert_eq!(bench.claimable().await, [job_id(3)], "that of the other community");
 }
 
 async fn outcomes_are_read_chunk_by_chunk_until_the_job_ends(bench: Bench) {

@@ -1,7 +1,7 @@
 //! The index over fields, and users looked through.
 
 use crate::harness::{Bench, cases, change, text};
-use muster_core::field::{FieldNumber, FieldSet, Index, Rules};
+use muster_core::field::{Field, FieldNumber, FieldSet, Index, Rules};
 use muster_core::filter::Filter;
 use muster_core::id::{Tenant, UserId};
 use muster_core::json;
@@ -221,7 +221,8 @@ async fn a_commit_that_was_planned_by_old_fields_is_told(bench: Bench) {
     drop(tx);
     let mut tx = bench.begin().await;
     let rules = Rules { index: Index::Building, ..Rules::default() };
-    tx.change_rules(tenant, FieldNumber(17), &rules).await.expect("they are changed");
+    let field = Field { rules, ..old.get(FieldNumber(17)).expect("it is there").clone() };
+    tx.update_field(tenant, &field).await.expect("it is changed");
     tx.commit().await.expect("it is committed");
     let mut tx = bench.begin().await;
     assert!(!tx.hold_fields(tenant, old.epoch()).await.expect("it is decided"));

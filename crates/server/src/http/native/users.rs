@@ -59,10 +59,12 @@ pub(super) struct UserBody {
 }
 
 impl UserBody {
-    /// The user with its values by the keys of the fields.
+    /// The user with its values by the keys of the fields. Those of archived fields are not shown.
     pub(super) fn new(user: &User, fields: &FieldSet) -> Self {
-        let key = |number| fields.key_of(number).unwrap_or_default().to_owned();
-        let values = user.values.iter().map(|(number, value)| (key(number), value.to_wire()));
+        let values = user.values.iter().filter_map(|(number, value)| {
+            let field = fields.get(number).filter(|field| !field.archived)?;
+            Some((field.key.clone(), value.to_wire()))
+        });
         Self {
             id: user.id.0,
             email: user.email.clone(),
