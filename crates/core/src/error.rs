@@ -101,6 +101,7 @@ catalogue! {
     BodyTooLarge "body_too_large" Request 413 "The JSON body is larger than this server accepts.";
     UnsupportedMediaType "unsupported_media_type" Request 415 "Send one of the content types that the documentation names for this address.";
     IdempotencyKeyReused "idempotency_key_reused" Request 422 "The Idempotency-Key was used for another request; a new request needs a new one.";
+    RateLimited "rate_limited" Request 429 "Too many requests; wait as long as Retry-After says.";
     TooManyJobs "too_many_jobs" Request 429 "The community has too many open jobs; wait until some have ended.";
     Internal "internal" Request 500 "Something failed on our side; the server's log has the cause under the request id.";
     Unavailable "unavailable" Request 503 "The database or the staging area cannot be reached; try again.";

@@ -16,6 +16,7 @@ mod edge;
 mod extract;
 mod failure;
 mod idempotency;
+mod limits;
 mod linger;
 mod native;
 mod operations;
@@ -30,6 +31,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use failure::Failure;
 use idempotency::Operations;
+use limits::Limits;
 use muster_core::Code;
 use muster_engine::{Engine, JobView};
 use std::sync::Arc;
@@ -38,16 +40,20 @@ use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 
+pub use limits::{Rate, Rates};
+
 /// What can be configured about the faces.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct HttpConfig {
     /// Bytes of one JSON body. What files may have is a limit of the engine.
     pub json_body_bytes: usize,
+    /// How often somebody may ask.
+    pub rates: Rates,
 }
 
 impl Default for HttpConfig {
     fn default() -> Self {
-        Self { json_body_bytes: 32 << 20 }
+        Self { json_body_bytes: 32 << 20, rates: Rates::default() }
     }
 }
 
@@ -55,7 +61,8 @@ impl Default for HttpConfig {
 #[derive(Clone, Debug)]
 struct App {
     engine: Engine,
-    config: HttpConfig,
+    config: Arc<HttpConfig>,
+    limits: Arc<Limits>,
     /// The OpenAPI document as JSON.
     document: Arc<str>,
     /// What takes an idempotency key.
@@ -67,7 +74,8 @@ pub fn router(engine: Engine, config: HttpConfig) -> Router {
     let (documented, document) = routes().split_for_parts();
     let operations = Arc::new(Operations::new(&document));
     let document = document.to_json().expect("the document is made of plain values").into();
-    let app = App { engine, config, document, operations };
+    let limits = Arc::new(Limits::new(&config, engine.clock()));
+    let app = App { engine, config: config.into(), limits, document, operations };
     let routes = documented.merge(operations::routes()).nest(returning_ai::ALIAS, returning_ai::routes().into());
     served(routes, app)
 }
@@ -134,7 +142,7 @@ mod tests {
     use super::*;
     use axum::routing::any;
     use muster_core::scope::Scope;
-    use muster_engine::{Clock, Faults, Limits, NewKey, Staging, testing};
+    use muster_engine::{Clock, Faults, NewKey, Staging, testing};
     use serde_json::Value;
 
     #[tokio::test(flavor = "multi_thread")]
@@ -144,13 +152,15 @@ mod tests {
         let staging = Staging::open(folder.path()).unwrap();
         let store = testing::open(None, folder.path());
         store.migrate().await.unwrap();
-        let engine = Engine::new(store, staging, Clock::system(), Faults::none(), Limits::default());
+        let engine = Engine::new(store, staging, Clock::system(), Faults::none(), muster_engine::Limits::default());
         let community = engine.create_community("Ours").await.unwrap();
         let new = NewKey { name: "test".into(), scopes: Scope::ALL.to_vec(), expires_at: None };
         let key = engine.create_key(&community, &new).await.unwrap().secret;
+        let config = HttpConfig::default();
         let app = App {
+            limits: Arc::new(Limits::new(&config, engine.clock())),
             engine,
-            config: HttpConfig::default(),
+            config: config.into(),
             document: "".into(),
             operations: Arc::new(Operations::new(&openapi())),
         };

@@ -71,7 +71,8 @@ async fn every_response_has_a_request_id_and_takes_over_only_a_sane_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_json_body_is_limited_typed_and_complete() {
-    let options = Options { config: HttpConfig { json_body_bytes: 1_000 }, ..Options::default() };
+    let options =
+        Options { config: HttpConfig { json_body_bytes: 1_000, ..HttpConfig::default() }, ..Options::default() };
     with(options, async |app| {
         let post = |body: &str| app.post("/v1/fields").header("content-type", "application/json").body(body.to_owned());
         let long = format!("{{\"name\":\"{}\"}}", "x".repeat(1_000));

@@ -6,6 +6,7 @@ use crate::on_every_database;
 use futures_util::{StreamExt, stream};
 use muster_core::scope::Scope;
 use muster_engine::{Fault, Limits, testing};
+use muster_server::http::HttpConfig;
 use reqwest::multipart::{Form, Part};
 use reqwest::{Body, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
@@ -162,7 +163,7 @@ async fn an_upload_is_the_same_however_it_is_cut_into_pieces_and_in_whatever_ord
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_is_larger_than_the_first_could_have_been_is_another_request() {
     let limits = Limits { upload_bytes: 1_000, ..Limits::default() };
-    let config = muster_server::http::HttpConfig { json_body_bytes: 1_000 };
+    let config = HttpConfig { json_body_bytes: 1_000, ..HttpConfig::default() };
     with(Options { limits, config, ..Options::default() }, async |app| {
         accepted(keyed(app, "k")).await;
         let endless = stream::repeat_with(|| Ok::<_, Infallible>(vec![b'x'; 500])).take(1_000);

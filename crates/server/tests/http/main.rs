@@ -14,6 +14,7 @@ mod idempotency_of_operations;
 mod job_events;
 mod jobs;
 mod keys;
+mod limits;
 mod multipart;
 mod odd;
 mod operations;
