@@ -2,6 +2,7 @@
 //! inserted, and only then is it answered. Accepted means durable: a crash between any two steps leaves nothing, or a job
 //! that runs.
 
+use crate::anonymous::{self, AnonymousLimits};
 use crate::caller::Caller;
 use crate::clock::job_id;
 use crate::engine::Engine;
@@ -34,11 +35,13 @@ pub struct Limits {
     /// Entries of an index that one look-up reads; where more would match, everybody is looked through instead. Nothing is
     /// refused for it.
     pub index_entries: u32,
+    /// What people without a key may send.
+    pub anonymous: AnonymousLimits,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { upload_bytes: 5 << 30, open_jobs: 1_000, index_entries: 50_000 }
+        Self { upload_bytes: 5 << 30, open_jobs: 1_000, index_entries: 50_000, anonymous: AnonymousLimits::default() }
     }
 }
 
@@ -194,6 +197,9 @@ impl Upload {
             ));
         }
         check_columns(&columns, &new)?;
+        tokio::task::block_in_place(|| {
+            anonymous::check_file(&engine, &caller, &mut incoming, &file, (&columns, &fields))
+        })?;
 
         let of = JobRef { tenant: caller.tenant, id: job_id() };
         let (staged, size_bytes) = (object(of, "input"), incoming.bytes());
@@ -264,6 +270,8 @@ impl Engine {
         };
         let mut tx = self.store().begin().await?;
         let job = tx.insert_job(of.tenant, &job).await.inspect_err(|_| self.staging().remove(staged))?;
+        let open = anonymous::check_open_with(self, &mut tx, caller).await;
+        open.inspect_err(|_| self.staging().remove(staged))?;
         // A commit that fails may have happened all the same, so from here on the file stays; a sweep finds it if not.
         caller.commit(tx).await?;
         self.faults().pass("accept.inserted").await?;

@@ -5,6 +5,7 @@
 //! step by step (`run`). Everything that survives a crash is in the store or in the staging area; nothing in here is.
 
 mod accept;
+mod anonymous;
 mod apply;
 mod caller;
 mod children;
@@ -56,6 +57,7 @@ mod webhooks;
 mod worker;
 
 pub use accept::{Limits, NewJob, Upload};
+pub use anonymous::{AnonymousFile, AnonymousLimits};
 pub use caller::Caller;
 pub use children::UndoRequest;
 pub use clock::Clock;

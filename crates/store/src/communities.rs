@@ -83,4 +83,11 @@ impl Connection {
         let sql = format!("SELECT {COLUMNS} FROM communities WHERE tenant = $1");
         self.query_opt(&sql, params![tenant.0], community).await
     }
+
+    /// Whether any community lets people without a key import. Settings are kept as they were written: a text.
+    pub async fn is_any_community_open(&mut self) -> Result<bool> {
+        let sql = "SELECT count(*) FROM communities
+                   WHERE settings LIKE '%\"anonymous_import\":\"create_only\"%' OR settings LIKE '%\"anonymous_import\":\"upsert\"%'";
+        self.query_one(sql, &[], |row| Ok(row.int(0)? > 0)).await
+    }
 }

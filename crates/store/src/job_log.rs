@@ -3,8 +3,9 @@
 use crate::Connection;
 use crate::Job;
 use crate::connection::params;
-use crate::error::Result;
+use crate::error::{Result, StoreError};
 use crate::jobs::{COLUMNS, job};
+use muster_core::actor::Actor;
 use muster_core::id::Tenant;
 use muster_core::job::JobKind;
 use serde::de::DeserializeOwned;
@@ -24,6 +25,14 @@ impl Connection {
         );
         let behind = i64::try_from(behind).unwrap_or(i64::MAX);
         self.query(&sql, params![tenant.0, i64::from(limit), behind], job).await
+    }
+
+    /// How many jobs of exactly this actor are not over.
+    pub async fn count_open_jobs_of(&mut self, tenant: Tenant, actor: &Actor) -> Result<u64> {
+        let actor = serde_json::to_string(actor).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let sql = "SELECT count(*) FROM job_queue AS q JOIN jobs AS j ON j.tenant = q.tenant AND j.id = q.job_id
+                   WHERE q.tenant = $1 AND j.state <> 'cancelled' AND j.actor = $2";
+        self.query_one(sql, params![tenant.0, &actor], |row| Ok(row.int(0)? as u64)).await
     }
 
     /// How many jobs of these kinds there are.

@@ -127,7 +127,8 @@ impl Operation {
         let scope = |text: &Value| text.as_str().and_then(|text| text.parse().ok());
         let scopes = |one: &Value| list(&one["key"]).filter_map(scope).collect();
         Self {
-            scopes: list(&described["security"]).map(scopes).collect(),
+            // An alternative that needs no key is none for who shows one.
+            scopes: list(&described["security"]).filter(|one| one.get("key").is_some()).map(scopes).collect(),
             has_body: described.get("requestBody").is_some(),
         }
     }

@@ -20,6 +20,7 @@ mod odd;
 mod operations;
 mod queries;
 mod results;
+mod returning_ai_anonymous;
 mod returning_ai_bulk;
 mod returning_ai_filter;
 mod returning_ai_log;

@@ -166,7 +166,7 @@ impl From<ErrorGroup> for ErrorGroupBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Actor)]
 pub struct ActorBody {
-    /// `api_key`, or `system` for the server's own command line.
+    /// `api_key`, `anonymous` for whoever had none, or `system` for the server's own command line.
     #[serde(rename = "type")]
     #[schema(value_type = String, example = "api_key")]
     kind: muster_core::actor::ActorKind,

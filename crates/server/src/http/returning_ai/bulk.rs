@@ -1,8 +1,9 @@
 //! The three bulk calls: a CSV file in, a job in the log.
 
+use super::anonymous;
 use super::answer::{Errors, Success};
 use crate::http::App;
-use crate::http::auth::Auth;
+use crate::http::auth::{Auth, Sender};
 use crate::http::extract::{Json, NoParams};
 use crate::http::failure::Failure;
 use crate::http::upload::{Description, Door, invalid_option, is_form};
@@ -23,6 +24,10 @@ use utoipa_axum::routes;
 
 /// The queue of every job that comes in here: the product runs the bulk changes of a community one after another.
 const QUEUE: &str = "returning_ai";
+
+/// The parts of the forms.
+pub(super) const FILE_PART: &str = "data";
+pub(super) const COMMUNITY_PART: &str = "communityId";
 
 /// The columns of the premium currency, and no others.
 const PREMIUM_COLUMNS: &[&str] = &["Email", "Premium Currency", "Premium Currency_op"];
@@ -55,10 +60,11 @@ fn new_job(kind: JobKind) -> NewJob {
 
 /// What the calls take beside the file.
 fn door(community_part: Option<&'static str>) -> Door {
-    Door { file_part: "data", set: set_log_name, kind_option: None, command_bytes: None, community_part }
+    Door { file_part: FILE_PART, set: set_log_name, kind_option: None, command_bytes: None, community_part }
 }
 
-fn set_log_name(new: &mut NewJob, name: &str, text: &str) -> Result<(), Error> {
+/// Takes the one option that there is: the name of the job in the log.
+pub(super) fn set_log_name(new: &mut NewJob, name: &str, text: &str) -> Result<(), Error> {
     if name != "log_name" {
         return Err(invalid_option(name, format!("there is no part \"{}\" here", excerpt(name))));
     }
@@ -67,7 +73,7 @@ fn set_log_name(new: &mut NewJob, name: &str, text: &str) -> Result<(), Error> {
 }
 
 /// The product takes forms only.
-fn check_form(request: &Request) -> Result<(), Failure> {
+pub(super) fn check_form(request: &Request) -> Result<(), Failure> {
     match (is_form(request.headers()), request.headers().contains_key(CONTENT_TYPE)) {
         (true, _) => Ok(()),
         (false, true) => {
@@ -82,7 +88,7 @@ fn check_form(request: &Request) -> Result<(), Failure> {
 fn form(about: &str) -> ObjectBuilder {
     let log_name =
         words::text().description(Some("The name of the job in the log; that of the file if there is none."));
-    words::form("data", about).property("log_name", log_name)
+    words::form(FILE_PART, about).property("log_name", log_name)
 }
 
 /// The parts of the form.
@@ -131,7 +137,7 @@ impl PartialSchema for BulkImportForm {
         let about = "The CSV file: a header with `Email` and the fields to set. Users who do not exist are made, the others changed; \
                      an empty cell keeps what is there.";
         let community = words::text().description(Some("The id of the community; that of the key if it is not given."));
-        form(about).property("communityId", community).into()
+        form(about).property(COMMUNITY_PART, community).into()
     }
 }
 
@@ -143,22 +149,29 @@ impl ToSchema for BulkImportForm {
 
 /// Bulk import of users
 ///
-/// Makes the users that a CSV file names by email, and changes those who exist. The same under `/api/v1/apis/v1`.
+/// Makes the users that a CSV file names by email, and changes those who exist. Without a key it works only where the setting
+/// `anonymous_import` of the community allows it, for small files, and for fields that are `anonymous_writable`; with
+/// `create_only` nobody who exists is changed. The same under `/api/v1/apis/v1`.
 #[utoipa::path(
     post, path = "/users/bulk-import", tag = "Returning.AI",
     request_body(content = BulkImportForm, content_type = "multipart/form-data"),
     responses((status = 200, description = "The job is accepted and durable.", body = Success<Queued>), Errors),
-    security(("key" = ["bulk:import"])),
+    security(("key" = ["bulk:import"]), ()),
 )]
 async fn bulk_import(
     State(app): State<App>,
-    Auth(caller): Auth,
+    sender: Sender,
     _: NoParams,
     request: Request,
 ) -> Result<Json<Success<Queued>>, Failure> {
-    check_form(&request)?;
-    let description = Description::new(door(Some("communityId")), new_job(JobKind::Import));
-    let job = description.receive(&app.engine, &caller, request).await?;
+    let new = new_job(JobKind::Import);
+    let job = match sender {
+        Sender::Known(caller) => {
+            check_form(&request)?;
+            Description::new(door(Some(COMMUNITY_PART)), new).receive(&app.engine, &caller, request).await?
+        }
+        Sender::Anonymous(from) => anonymous::receive(&app, from, new, request).await?,
+    };
     let message = "Bulk import user process is queued. You can check in Api Log ( community settings )";
     Ok(Json(Success::new("Bulk import user process is queued", Queued { message, id: job.id })))
 }

@@ -4,6 +4,7 @@
 //! ([`answer::Success`]), those of its application API (fields, their histories, community users) have `meta` beside that
 //! ([`answer::Answer`]). Errors are the same everywhere, with the HTTP status.
 
+mod anonymous;
 mod answer;
 mod bulk;
 mod bulk_log;
