@@ -83,8 +83,10 @@ impl Command {
             header.push(name.to_owned());
             match &edit.patch {
                 EditPatch::Clear => cells.push(DEFAULT_CLEAR_TOKEN.to_owned()),
-                EditPatch::Set(Operator::Overwrite, value) => cells.push(value.to_string()),
-                EditPatch::Set(operator @ (Operator::Add | Operator::Subtract), value) => {
+                EditPatch::Set(Operator::Overwrite, value) | EditPatch::SetIfEmpty(Operator::Overwrite, value) => {
+                    cells.push(value.to_string())
+                }
+                EditPatch::Set(operator, value) | EditPatch::SetIfEmpty(operator, value) => {
                     header.push(format!("{name}_op"));
                     cells.extend([value.to_string(), operator.as_str().to_owned()]);
                 }

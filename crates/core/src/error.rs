@@ -6,6 +6,7 @@
 //! Both are public: what they say may be shown to whoever sent the request. What must not be shown (SQL, paths,
 //! causes) travels as a source in the errors of the store and the engine and ends in the log.
 
+use crate::id::JobId;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -101,10 +102,12 @@ catalogue! {
     BodyTooLarge "body_too_large" Request 413 "The JSON body is larger than this server accepts.";
     UnsupportedMediaType "unsupported_media_type" Request 415 "Send one of the content types that the documentation names for this address.";
     IdempotencyKeyReused "idempotency_key_reused" Request 422 "The Idempotency-Key was used for another request; a new request needs a new one.";
+    TooManyRecords "too_many_records" Request 413 "The request has more records than are answered at once; split it, or send a file.";
     RateLimited "rate_limited" Request 429 "Too many requests; wait as long as Retry-After says.";
     TooManyJobs "too_many_jobs" Request 429 "The community has too many open jobs; wait until some have ended.";
     Internal "internal" Request 500 "Something failed on our side; the server's log has the cause under the request id.";
     Unavailable "unavailable" Request 503 "The database or the staging area cannot be reached; try again.";
+    StillRunning "still_running" Request 503 "The job goes on and takes longer than a request may wait; send the same request with the same Idempotency-Key again, or look at the job.";
     StorageFull "storage_full" Request 507 "The server's disk is full; nothing was accepted.";
 
     // Whole files
@@ -209,19 +212,22 @@ pub struct Error {
     /// Every fault that was found, where a list helps to mend them all at once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Fault>,
+    /// The job that it is about, where that is not the one that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_id: Option<JobId>,
 }
 
 impl Error {
     /// An error of one sentence.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), errors: Vec::new() }
+        Self { code, detail: detail.into(), errors: Vec::new(), job_id: None }
     }
 
     /// An error about one member of a JSON body.
     pub fn at(pointer: impl Into<String>, code: Code, message: impl Into<String>) -> Self {
         let message = message.into();
         let fault = Fault { column: None, pointer: Some(pointer.into()), code, message: message.clone() };
-        Self { code, detail: message, errors: vec![fault] }
+        Self { code, detail: message, errors: vec![fault], job_id: None }
     }
 }
 

@@ -32,6 +32,18 @@ pub enum EditPatch {
     Clear,
     /// The operator is applied with this value.
     Set(Operator, Value),
+    /// The same where the field holds nothing; else it keeps what it holds.
+    SetIfEmpty(Operator, Value),
+}
+
+impl EditPatch {
+    /// The value that it gives, or operates with.
+    pub fn value(&self) -> Option<&Value> {
+        match self {
+            Self::Clear => None,
+            Self::Set(_, value) | Self::SetIfEmpty(_, value) => Some(value),
+        }
+    }
 }
 
 impl Edit {
@@ -43,6 +55,16 @@ impl Edit {
             Patch::Set((operator, value)) => EditPatch::Set(operator, value),
         };
         Some(Self { field, column, patch })
+    }
+
+    /// The same edit, but of a field that holds nothing only. One that clears would never do anything.
+    pub fn if_empty(self) -> Option<Self> {
+        match self.patch {
+            EditPatch::Clear => None,
+            EditPatch::Set(operator, value) | EditPatch::SetIfEmpty(operator, value) => {
+                Some(Self { patch: EditPatch::SetIfEmpty(operator, value), ..self })
+            }
+        }
     }
 }
 
@@ -57,6 +79,8 @@ pub struct Row {
     pub key: Key,
     /// What is to be changed.
     pub edits: Vec<Edit>,
+    /// Whether it may make a user, where the kind of the job does.
+    pub creates: bool,
 }
 
 /// What a plan depends on beside the row and the user.
@@ -108,6 +132,10 @@ pub fn plan(row: &Row, user: Option<&User>, rules: &Rules<'_>) -> Plan {
         (Some(_), JobKind::Delete) => deleted(None, Some(Value::Boolean(true))),
         (Some(user), JobKind::Restore) if !user.deleted => Plan::Unchanged,
         (Some(_), JobKind::Restore) => deleted(Some(Value::Boolean(true)), None),
+        (None, JobKind::Import | JobKind::Create) if !row.creates => {
+            let error = not_found(&row.key, rules.kind, rules.fields);
+            Plan::Skip(RowError { message: format!("{}, and the record is to create none", error.message), ..error })
+        }
         (None, JobKind::Import | JobKind::Create) => create(row, rules).map_or_else(Plan::Reject, Plan::Create),
         (None, JobKind::Update | JobKind::Delete | JobKind::Restore | JobKind::Undo | JobKind::Erase) => {
             Plan::Reject(not_found(&row.key, rules.kind, rules.fields))
@@ -158,7 +186,8 @@ fn changes(row: &Row, user: &User, rules: &Rules<'_>) -> Result<Vec<Change>, Row
         let old = user.get(edit.field);
         let (op, new) = match &edit.patch {
             EditPatch::Clear => (Operator::Overwrite, None),
-            EditPatch::Set(op, value) => (*op, Some(value)),
+            EditPatch::SetIfEmpty(..) if old.is_some() => continue,
+            EditPatch::Set(op, value) | EditPatch::SetIfEmpty(op, value) => (*op, Some(value)),
         };
         let new = match rules.fields.get(edit.field) {
             Some(field) => outcome(field, op, old.as_ref(), new, edit, rules)?,

@@ -118,7 +118,7 @@ impl Settings {
             None => Ok(next),
             Some(first) => {
                 let detail = first.message.clone();
-                Err(Error { code: Code::InvalidOption, detail, errors: faults })
+                Err(Error { errors: faults, ..Error::new(Code::InvalidOption, detail) })
             }
         }
     }

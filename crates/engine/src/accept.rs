@@ -21,9 +21,10 @@ use muster_core::intake::sniff::{Format, SniffOptions, Sniffer};
 use muster_core::job::{JobKind, JobOptions, is_name};
 use muster_core::scope::Scope;
 use muster_core::{Code, Error};
-use muster_store::{Family, JobRef};
+use muster_store::{Family, JobRef, Transaction};
 use sha2::{Digest, Sha256};
 use std::io::Write;
+use std::time::Duration;
 
 /// What is refused for its size.
 #[derive(Clone, Copy, Debug)]
@@ -35,13 +36,21 @@ pub struct Limits {
     /// Entries of an index that one look-up reads; where more would match, everybody is looked through instead. Nothing is
     /// refused for it.
     pub index_entries: u32,
+    /// How long somebody waits for a job who is answered from its results.
+    pub answer_within: Duration,
     /// What people without a key may send.
     pub anonymous: AnonymousLimits,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { upload_bytes: 5 << 30, open_jobs: 1_000, index_entries: 50_000, anonymous: AnonymousLimits::default() }
+        Self {
+            upload_bytes: 5 << 30,
+            open_jobs: 1_000,
+            index_entries: 50_000,
+            answer_within: Duration::from_secs(60),
+            anonymous: AnonymousLimits::default(),
+        }
     }
 }
 
@@ -181,6 +190,15 @@ impl Upload {
 
     /// The file is complete: refuses what can never work, else makes the job. When this answers, the job is durable.
     pub async fn finish(self) -> Result<Job> {
+        let (engine, caller) = (self.engine.clone(), self.caller.clone());
+        let staged = self.stage().await?;
+        let job = engine.insert(&caller, &staged).await?;
+        engine.submitted().notify_one();
+        Ok(job)
+    }
+
+    /// The file is complete: refuses what can never work, else keeps the file for the job that is to be made.
+    pub(crate) async fn stage(self) -> Result<Staged> {
         let Self { engine, caller, mut new, mut incoming, hash, mut sniffer } = self;
         caller.require(new.kind.scope())?;
         new.name = new.checked_name()?;
@@ -202,8 +220,8 @@ impl Upload {
         })?;
 
         let of = JobRef { tenant: caller.tenant, id: job_id() };
-        let (staged, size_bytes) = (object(of, "input"), incoming.bytes());
-        tokio::task::block_in_place(|| incoming.publish(engine.staging(), &staged))?;
+        let (object, size_bytes) = (object(of, "input"), incoming.bytes());
+        tokio::task::block_in_place(|| incoming.publish(engine.staging(), &object))?;
         let input = Input {
             file_name: new.file_name.clone(),
             size_bytes,
@@ -212,10 +230,16 @@ impl Upload {
             listing: Vec::new(),
             erases: None,
         };
-        let job = engine.insert(of, &caller, &new, &staged, input).await?;
-        engine.submitted().notify_one();
-        Ok(job)
+        Ok(Staged { of, new, object, input })
     }
+}
+
+/// A file that is kept, and the job that is to be made of it.
+pub(crate) struct Staged {
+    pub(crate) of: JobRef,
+    new: NewJob,
+    object: String,
+    input: Input,
 }
 
 impl Engine {
@@ -239,28 +263,39 @@ impl Engine {
         new.name = new.checked_name()?;
 
         let of = JobRef { tenant: caller.tenant, id: job_id() };
-        let staged = object(of, "input");
+        let object = object(of, "input");
         tokio::task::block_in_place(|| -> Result<()> {
             let mut incoming = self.staging().create()?;
             incoming.write_all(bytes)?;
-            incoming.publish(self.staging(), &staged)
+            incoming.publish(self.staging(), &object)
         })?;
         let (size_bytes, sha256) = (bytes.len() as u64, hex(&Sha256::digest(bytes)));
         let input = Input { file_name: None, size_bytes, sha256, file: None, listing, erases: None };
-        let job = self.insert(of, caller, &new, &staged, input).await?;
+        let job = self.insert(caller, &Staged { of, new, object, input }).await?;
         self.submitted().notify_one();
         Ok(job)
     }
 
-    async fn insert(&self, of: JobRef, caller: &Caller, new: &NewJob, staged: &str, input: Input) -> Result<Job> {
+    async fn insert(&self, caller: &Caller, staged: &Staged) -> Result<Job> {
         self.faults().pass("accept.staged").await?;
+        let mut tx = self.store().begin().await?;
+        let job = self.insert_in(&mut tx, caller, staged).await?;
+        // A commit that fails may have happened all the same, so from here on the file stays; a sweep finds it if not.
+        caller.commit(tx).await?;
+        self.faults().pass("accept.inserted").await?;
+        Ok(job)
+    }
+
+    /// Makes the job of a file that is kept. Where that fails the file goes.
+    pub(crate) async fn insert_in(&self, tx: &mut Transaction, caller: &Caller, staged: &Staged) -> Result<Job> {
+        let Staged { of, new, object, input } = staged;
         let job = muster_store::NewJob {
             id: of.id,
             kind: new.kind,
             name: &new.name,
             options: &new.options,
-            source: &input,
-            staged,
+            source: input,
+            staged: object,
             size_bytes: input.size_bytes,
             sha256: &input.sha256,
             dry_run: new.dry_run,
@@ -268,13 +303,8 @@ impl Engine {
             actor: &caller.actor,
             submitted_at: self.clock().now(),
         };
-        let mut tx = self.store().begin().await?;
-        let job = tx.insert_job(of.tenant, &job).await.inspect_err(|_| self.staging().remove(staged))?;
-        let open = anonymous::check_open_with(self, &mut tx, caller).await;
-        open.inspect_err(|_| self.staging().remove(staged))?;
-        // A commit that fails may have happened all the same, so from here on the file stays; a sweep finds it if not.
-        caller.commit(tx).await?;
-        self.faults().pass("accept.inserted").await?;
+        let job = tx.insert_job(of.tenant, &job).await.inspect_err(|_| self.staging().remove(object))?;
+        anonymous::check_open_with(self, tx, caller).await.inspect_err(|_| self.staging().remove(object))?;
         Ok(job)
     }
 

@@ -9,10 +9,10 @@ use crate::jobs::{JobView, check_file};
 use crate::prepare::past_outcomes;
 use crate::results::check_results;
 use crate::run::Run;
-use muster_core::Code;
 use muster_core::id::JobId;
 use muster_core::job::{JobKind, JobOptions, JobState, Overdraft, Relation};
 use muster_core::scope::Scope;
+use muster_core::{Code, Error};
 use muster_store::{Family, JobRef, NewJob, Transaction};
 use std::time::Duration;
 
@@ -55,7 +55,8 @@ impl Engine {
         }
         let (relation, undoes) = (Relation::Apply, parent.family.undoes);
         let options = parent.options.clone();
-        self.make_child(caller, &parent, Child { kind: parent.kind, relation, dry_run: false, undoes, options }).await
+        let child = Child { kind: parent.kind, relation, dry_run: false, undoes, options };
+        self.make_child(caller, &parent, child).await
     }
 
     /// Takes back what a job did. Refuses with `job_not_finished`, `invalid_state` for a dry run, or `already_undone`.
@@ -75,7 +76,7 @@ impl Engine {
         };
         let (relation, undoes) = (Relation::Undo, Some(parent.id));
         let child = Child { kind: JobKind::Undo, relation, dry_run: request.dry_run, undoes, options };
-        self.make_child(caller, &parent, child).await
+        Box::pin(self.make_child(caller, &parent, child)).await
     }
 
     /// Tries the rows again that failed or were not reached. Refuses with `job_not_finished`, `invalid_state` for a dry
@@ -118,7 +119,7 @@ impl Engine {
             tx.commit().await?;
             match claim {
                 Some(claim) => {
-                    Run::new(self, claim).step().await?;
+                    Box::pin(Run::new(self, claim).step()).await?;
                 }
                 None if self.clock().since(begun) > SETTLING => {
                     return Err(EngineError::refuse(
@@ -299,7 +300,10 @@ async fn check_siblings(tx: &mut Transaction, parent: &Job, child: &Child) -> Re
 fn refuse_second(jobs: &[Job], code: Code, done: &str) -> Result<()> {
     let writing = jobs.iter().find(|job| !matches!(job.state, JobState::Failed | JobState::Cancelled));
     match writing {
-        Some(other) => Err(EngineError::refuse(code, format!("The job was {done} already, by {}.", other.id))),
+        Some(other) => {
+            let error = Error::new(code, format!("The job was {done} already, by {}.", other.id));
+            Err(Error { job_id: Some(other.id), ..error }.into())
+        }
         None => Ok(()),
     }
 }

@@ -11,7 +11,7 @@ use muster_core::id::{JobId, Tenant, UserId};
 use muster_core::job::{Counts, JobKind};
 use muster_core::key::{Key, UserKey};
 use muster_core::outcome::Outcome;
-use muster_core::plan::{EditPatch, Rules};
+use muster_core::plan::Rules;
 use muster_core::undo::Past;
 use muster_core::user::User;
 use muster_store::{Among, Connection, KeyMoves, NewChangeSet, PastSet, Reserved, Touched, Transaction, UserRow};
@@ -237,13 +237,8 @@ async fn load_past(chunk: &Chunk, order: &Order<'_>, source: &mut Source<'_>) ->
 fn wanted(chunk: &Chunk, order: &Order<'_>, users: &[User], past: &HashMap<UserId, Vec<Past>>) -> BTreeSet<UserKey> {
     let fields = order.rules.fields;
     let edits = chunk.rows.iter().flat_map(|row| &row.row.edits);
-    let mut wanted: BTreeSet<UserKey> = edits
-        .filter_map(|edit| match &edit.patch {
-            EditPatch::Set(_, value) => Some(UserKey::of_value(edit.field, value, fields)),
-            EditPatch::Clear => None,
-        })
-        .flatten()
-        .collect();
+    let mut wanted: BTreeSet<UserKey> =
+        edits.filter_map(|edit| Some(UserKey::of_value(edit.field, edit.patch.value()?, fields))).flatten().collect();
     // Who comes back wants back what the user was called.
     let back = users.iter().filter(|user| user.deleted);
     wanted.extend(back.flat_map(|user| UserKey::of_user(user, fields)));

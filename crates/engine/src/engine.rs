@@ -7,6 +7,7 @@ use crate::fault::Faults;
 use crate::staging::Staging;
 use crate::target::Targets;
 use crate::watch::Watches;
+use crate::worker::Owner;
 use muster_core::field::FieldSet;
 use muster_core::id::Tenant;
 use muster_store::Store;
@@ -33,6 +34,8 @@ struct Inner {
     /// Where webhooks may go; what is not said here before it is asked for is the default.
     targets: OnceLock<Targets>,
     watches: Watches,
+    /// Under which name this process runs the jobs for whose end a request waits.
+    owner: OnceLock<Owner>,
 }
 
 impl Engine {
@@ -40,7 +43,8 @@ impl Engine {
     pub fn new(store: Store, staging: Staging, clock: Clock, faults: Faults, limits: Limits) -> Self {
         let (submitted, stepped) = (Notify::new(), Notify::new());
         let (targets, watches) = (OnceLock::new(), Watches::default());
-        let inner = Inner { store, staging, clock, faults, limits, submitted, stepped, targets, watches };
+        let owner = OnceLock::new();
+        let inner = Inner { store, staging, clock, faults, limits, submitted, stepped, targets, watches, owner };
         Self { inner: Arc::new(inner) }
     }
 
@@ -51,6 +55,15 @@ impl Engine {
 
     pub(crate) fn targets(&self) -> &Targets {
         self.inner.targets.get_or_init(Targets::default)
+    }
+
+    /// The name under which this process runs jobs beside its workers.
+    pub(crate) fn owner(&self) -> Result<&str> {
+        if self.inner.owner.get().is_none() {
+            // Of two that come here at once one is dropped, and with it the file of its lock.
+            let _ = self.inner.owner.set(Owner::new(&self.staging().workers())?).is_ok();
+        }
+        Ok(self.inner.owner.get().map_or("", |owner| &owner.name))
     }
 
     pub(crate) fn watches(&self) -> &Watches {

@@ -6,6 +6,10 @@
 //! its answer, and [`Engine::keep`] writes it beside the key and commits both. So a key has its answer if and only if
 //! the request had its effect, whoever dies when.
 //!
+//! What makes a job and waits for its end ([`crate::batch`]) has its effect long before its answer. There the key is bound
+//! to the job in the transaction that makes it: whoever sends the request again, however the first one ended, waits for
+//! that job and answers from it.
+//!
 //! A reservation is a lease by the database's clock. Who lost it commits nothing; see [`muster_store::KeyOwner`].
 
 use crate::caller::Caller;
@@ -13,7 +17,8 @@ use crate::clock::random;
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
 use muster_core::Code;
-use muster_store::{KeyOwner, RESERVATION_SECONDS, StoredAnswer, Transaction};
+use muster_core::id::{JobId, Tenant};
+use muster_store::{KeptRequest, KeptState, KeyOwner, RESERVATION_SECONDS, StoredAnswer, Transaction};
 use sha2::{Digest, Sha256};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -23,23 +28,57 @@ const SWEPT_AT_ONCE: i64 = 1_000;
 
 /// A request whose effect and answer are to be committed together.
 #[derive(Clone, Debug)]
-pub struct Reservation {
+pub struct Reservation(Arc<Request>);
+
+#[derive(Debug)]
+struct Request {
     owner: KeyOwner,
+    /// What the request is, as far as it was read.
+    fingerprint: Fingerprint,
+    /// The job that an earlier request with the key made, and what that request was.
+    begun: Option<(JobId, Vec<u8>)>,
     /// The transaction with the effect, from [`Caller::commit`] until the answer is kept.
-    effect: Arc<Mutex<Option<Transaction>>>,
+    effect: Mutex<Option<Transaction>>,
 }
 
 impl Reservation {
+    fn new(owner: KeyOwner, fingerprint: &Fingerprint, begun: Option<(JobId, Vec<u8>)>) -> Self {
+        Self(Arc::new(Request { owner, fingerprint: fingerprint.clone(), begun, effect: Mutex::default() }))
+    }
+
     /// How often it is to be extended.
     pub const PULSE: Duration = Duration::from_secs(RESERVATION_SECONDS as u64 / 3);
 
     /// Whether the request has changed what it is to change, and only its answer is missing.
     pub fn has_effect(&self) -> bool {
-        self.effect.lock().expect("no one panics with the lock").is_some()
+        self.0.effect.lock().expect("no one panics with the lock").is_some()
+    }
+
+    /// The job of an earlier request with the same key, if it has made one. Refuses with `idempotency_key_reused` where that was another
+    /// request. The whole of this one must have been read.
+    pub(crate) fn begun_job(&self) -> Result<Option<JobId>> {
+        match &self.0.begun {
+            Some(begun) if begun.1 != self.0.fingerprint.digest() => Err(reused()),
+            begun => Ok(begun.as_ref().map(|begun| begun.0)),
+        }
+    }
+
+    /// Binds the key to the job that the transaction makes.
+    pub(crate) async fn bind(&self, tx: &mut Transaction, job: JobId) -> Result<()> {
+        let days = kept_days(tx, self.0.owner.tenant).await?;
+        match tx.bind_key(&self.0.owner, &self.0.fingerprint.digest(), job, days).await? {
+            true => Ok(()),
+            false => Err(running()),
+        }
+    }
+
+    /// Whether the request only waits for the job of an earlier one.
+    pub fn is_repeated(&self) -> bool {
+        self.0.begun.is_some()
     }
 
     fn take_effect(&self) -> Option<Transaction> {
-        self.effect.lock().expect("no one panics with the lock").take()
+        self.0.effect.lock().expect("no one panics with the lock").take()
     }
 }
 
@@ -60,7 +99,7 @@ impl Caller {
         let Some(reservation) = &self.reservation else {
             return Ok(tx.commit().await?);
         };
-        *reservation.effect.lock().expect("no one panics with the lock") = Some(tx);
+        *reservation.0.effect.lock().expect("no one panics with the lock") = Some(tx);
         Ok(())
     }
 }
@@ -68,44 +107,46 @@ impl Caller {
 impl Engine {
     /// Takes a key for a request. Refuses with `idempotency_key_in_use` where another caller of the community used it, and
     /// with `idempotency_key_running` where a request with it runs.
-    pub async fn reserve(&self, caller: &Caller, key: &str) -> Result<Reserved> {
+    pub async fn reserve(&self, caller: &Caller, key: &str, fingerprint: &Fingerprint) -> Result<Reserved> {
         let owner = KeyOwner { tenant: caller.tenant, key: Sha256::digest(key).into(), holder: random() };
         // Without the name, which may change.
         let actor = serde_json::to_string(&(caller.actor.kind, &caller.actor.id)).expect("it is made of plain values");
         let mut tx = self.store().begin().await?;
         if tx.reserve_key(&owner, &actor).await? {
             tx.commit().await?;
-            return Ok(Reserved::First(Reservation { owner, effect: Arc::default() }));
+            return Ok(Reserved::First(Reservation::new(owner, fingerprint, None)));
         }
         match tx.find_kept_request(owner.tenant, &owner.key).await? {
             Some(kept) if kept.actor != actor => Err(EngineError::refuse(
                 Code::IdempotencyKeyInUse,
                 "Another API key of the community uses this Idempotency-Key; choose another one.",
             )),
-            Some(muster_store::KeptRequest { answered: Some((fingerprint, answer)), .. }) => {
+            Some(KeptRequest { state: KeptState::Answered(answer), fingerprint, .. }) => {
                 Ok(Reserved::Answered(fingerprint, answer))
             }
-            _ => Err(running()),
+            Some(KeptRequest { state: KeptState::Bound(job), fingerprint: known, .. }) => {
+                Ok(Reserved::First(Reservation::new(owner, fingerprint, Some((job, known)))))
+            }
+            Some(KeptRequest { state: KeptState::Running, .. }) | None => Err(running()),
         }
     }
 
     /// Says that the request of a reservation still runs; to be done every [`Reservation::PULSE`].
     pub async fn extend(&self, reservation: &Reservation) -> Result<()> {
         let mut tx = self.store().begin().await?;
-        tx.extend_reservation(&reservation.owner).await?;
+        tx.extend_reservation(&reservation.0.owner).await?;
         Ok(tx.commit().await?)
     }
 
-    /// Keeps the answer of a request, and commits it together with what the request changed. Refuses with
+    /// Keeps the answer of a request that is not repeated, and commits it together with what the request changed. Refuses with
     /// `idempotency_key_running` where the reservation was lost meanwhile; then nothing was changed.
-    pub async fn keep(&self, reservation: &Reservation, fingerprint: &[u8], answer: &StoredAnswer) -> Result<()> {
+    pub async fn keep(&self, reservation: &Reservation, answer: &StoredAnswer) -> Result<()> {
         let mut tx = match reservation.take_effect() {
             Some(tx) => tx,
             None => self.store().begin().await?,
         };
-        let community = tx.get_community(reservation.owner.tenant).await?;
-        let days = community.ok_or_else(|| EngineError::not_found("community"))?.settings.retention_days;
-        if !tx.keep_answer(&reservation.owner, fingerprint, answer, days.idempotency_keys).await? {
+        let days = kept_days(&mut tx, reservation.0.owner.tenant).await?;
+        if !tx.keep_answer(&reservation.0.owner, &reservation.0.fingerprint.digest(), answer, days).await? {
             return Err(running());
         }
         self.faults().pass("accept.answered").await?;
@@ -120,7 +161,7 @@ impl Engine {
     pub async fn release(&self, reservation: &Reservation) -> Result<()> {
         drop(reservation.take_effect());
         let mut tx = self.store().begin().await?;
-        tx.release_reservation(&reservation.owner).await?;
+        tx.release_reservation(&reservation.0.owner).await?;
         Ok(tx.commit().await?)
     }
 
@@ -144,6 +185,18 @@ impl Engine {
             }
         }
     }
+}
+
+/// For how many days the community keeps answers.
+async fn kept_days(tx: &mut Transaction, tenant: Tenant) -> Result<u32> {
+    let community = tx.get_community(tenant).await?.ok_or_else(|| EngineError::not_found("community"))?;
+    Ok(community.settings.retention_days.idempotency_keys)
+}
+
+/// The key belongs to another request.
+pub fn reused() -> EngineError {
+    let detail = "This Idempotency-Key was used for another request; send a new request with a new key.";
+    EngineError::refuse(Code::IdempotencyKeyReused, detail)
 }
 
 fn running() -> EngineError {

@@ -76,13 +76,18 @@ impl Engine {
 
     /// The job once it has ended, or as it is when the time is up.
     pub async fn wait_for_job(&self, caller: &Caller, id: JobId, at_most: Duration) -> Result<JobView> {
+        caller.require(Scope::JobsRead)?;
+        Ok(self.view(self.wait_for(caller, id, at_most).await?))
+    }
+
+    pub(crate) async fn wait_for(&self, caller: &Caller, id: JobId, at_most: Duration) -> Result<Job> {
         let begun = self.clock().moment();
         loop {
             let stepped = self.stepped().notified();
-            let view = self.get_job(caller, id).await?;
+            let job = self.find_job(caller, id).await?;
             let left = at_most.saturating_sub(self.clock().since(begun));
-            if view.job.state.is_final() || left.is_zero() {
-                return Ok(view);
+            if job.state.is_final() || left.is_zero() {
+                return Ok(job);
             }
             let _ = tokio::time::timeout(LOOK.min(left), stepped).await;
         }

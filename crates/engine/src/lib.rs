@@ -7,6 +7,7 @@
 mod accept;
 mod anonymous;
 mod apply;
+mod batch;
 mod caller;
 mod children;
 mod chunk;
@@ -58,6 +59,7 @@ mod worker;
 
 pub use accept::{Limits, NewJob, Upload};
 pub use anonymous::{AnonymousFile, AnonymousLimits};
+pub use batch::Batch;
 pub use caller::Caller;
 pub use children::UndoRequest;
 pub use clock::Clock;
@@ -67,7 +69,7 @@ pub use error::{EngineError, Result, chain};
 pub use fault::{Fault, Faults, OTHER_POINTS, POINTS};
 pub use find_user::UserName;
 pub use history::{HistoryEntry, HistoryPage, HistoryQuery, MadeChange, NewChange};
-pub use idempotency::{Fingerprint, Reservation, Reserved};
+pub use idempotency::{Fingerprint, Reservation, Reserved, reused};
 pub use job::{Input, Job};
 pub use job_log::{JobDetails, JobLog};
 pub use jobs::{JobPage, JobView};

@@ -90,13 +90,13 @@ pub struct ErrorGroup {
 }
 
 /// Outcomes in order of record number.
-enum Outcomes {
+pub(crate) enum Outcomes {
     Merged(BufReader<File>, Vec<u8>),
     Collected(Sorted),
 }
 
 impl Outcomes {
-    fn next(&mut self) -> Result<Option<Outcome>> {
+    pub(crate) fn next(&mut self) -> Result<Option<Outcome>> {
         match self {
             Self::Merged(file, buffer) => {
                 frames::read(file, buffer)?.is_some().then(|| frames::decode(buffer)).transpose()
@@ -171,7 +171,7 @@ fn is_without_originals(job: &Job) -> bool {
 }
 
 impl Engine {
-    async fn outcomes(&self, job: Job) -> Result<(Job, Outcomes)> {
+    pub(crate) async fn outcomes(&self, job: Job) -> Result<(Job, Outcomes)> {
         check_results(&job)?;
         let collected = match job.results {
             None => Some(collect(self, &job).await?),

@@ -214,7 +214,8 @@ impl Engine {
             Key::Id(id) => (Some(id), lock_user(&mut tx, caller, (kind, id), fields, if_version).await?),
             Key::Email(_) | Key::Identity(_) | Key::Unique(..) => (None, 0),
         };
-        let chunk = Chunk::of(PreparedRow::new(hint, Row { record: 1, line: 0, key, edits }));
+        let row = Row { record: 1, line: 0, key, edits, creates: true };
+        let chunk = Chunk::of(PreparedRow::new(hint, row));
         let rules = Rules { kind, overdraft: Overdraft::Reject, fields, columns: &columns };
         let order = Order { tenant: caller.tenant, rules, dry_run: false, undoes: None, filter: None };
         let mut planned = plan_chunk(&chunk, &order, None, now, Source::Locked(&mut tx)).await?;
@@ -361,5 +362,5 @@ fn refused(error: &RowError, columns: &[String], pointers: &[String]) -> Error {
         code: error.code,
         message: error.message.clone(),
     };
-    Error { code: error.code, detail: error.sentence(0), errors: vec![fault] }
+    Error { errors: vec![fault], ..Error::new(error.code, error.sentence(0)) }
 }

@@ -192,7 +192,7 @@ async fn sweep(engine: Engine, owner: String) {
 }
 
 /// Takes step after step until the job is over, given back or lost.
-async fn drive(engine: &Engine, mut run: Run, mut stopping: watch::Receiver<bool>) {
+pub(crate) async fn drive(engine: &Engine, mut run: Run, mut stopping: watch::Receiver<bool>) {
     let id = run.job().id;
     loop {
         let step = if *stopping.borrow() {
@@ -228,14 +228,14 @@ async fn drive(engine: &Engine, mut run: Run, mut stopping: watch::Receiver<bool
 
 /// The name of a worker and the lock that shows that it lives.
 #[derive(Debug)]
-struct Owner {
-    name: String,
+pub(crate) struct Owner {
+    pub(crate) name: String,
     folder: PathBuf,
     _lock: File,
 }
 
 impl Owner {
-    fn new(folder: &Path) -> Result<Self> {
+    pub(crate) fn new(folder: &Path) -> Result<Self> {
         let name = hex(&random::<8>());
         let lock = OpenOptions::new().create_new(true).write(true).open(folder.join(&name))?;
         lock.lock()?;

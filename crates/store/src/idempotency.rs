@@ -7,7 +7,7 @@
 use crate::connection::params;
 use crate::error::{Result, StoreError};
 use crate::{Connection, Transaction};
-use muster_core::id::Tenant;
+use muster_core::id::{JobId, Tenant};
 
 /// How long a reservation lasts that nobody extends, in seconds.
 pub const RESERVATION_SECONDS: i64 = 30;
@@ -41,25 +41,40 @@ pub struct StoredAnswer {
 pub struct KeptRequest {
     /// Who sent it.
     pub actor: String,
-    /// Its fingerprint and its answer; none while it runs.
-    pub answered: Option<(Vec<u8>, StoredAnswer)>,
+    /// What the request was; empty while it is read.
+    pub fingerprint: Vec<u8>,
+    /// How far it is.
+    pub state: KeptState,
+}
+
+/// How far the request of a key is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeptState {
+    /// It runs and has changed nothing yet.
+    Running,
+    /// It made a job, from which it is answered.
+    Bound(JobId),
+    /// It was answered.
+    Answered(StoredAnswer),
 }
 
 impl Connection {
     /// The request of a key, running or answered.
     pub async fn find_kept_request(&mut self, tenant: Tenant, key: &[u8; 32]) -> Result<Option<KeptRequest>> {
         let sql = format!(
-            "SELECT actor, status, fingerprint, headers, body FROM idempotency_keys
+            "SELECT actor, fingerprint, status, headers, body, job_id FROM idempotency_keys
              WHERE tenant = $1 AND key = $2 AND expires_at > {}",
             self.dialect().now()
         );
         self.query_opt(&sql, params![tenant.0, &key[..]], |row| {
-            let status = u16::try_from(row.int(1)?).map_err(|error| StoreError::Corrupt(error.to_string()))?;
-            let answered = match status {
-                0 => None,
-                _ => Some((row.bytes(2)?, StoredAnswer { status, headers: row.json(3)?, body: row.bytes(4)? })),
+            let status = u16::try_from(row.int(2)?).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+            let job = row.opt_text(5)?.map(str::parse).transpose();
+            let state = match (status, job.map_err(|_| StoreError::Corrupt("the id of a job".to_owned()))?) {
+                (0, None) => KeptState::Running,
+                (0, Some(job)) => KeptState::Bound(job),
+                _ => KeptState::Answered(StoredAnswer { status, headers: row.json(3)?, body: row.bytes(4)? }),
             };
-            Ok(KeptRequest { actor: row.string(0)?, answered })
+            Ok(KeptRequest { actor: row.string(0)?, fingerprint: row.bytes(1)?, state })
         })
         .await
     }
@@ -70,11 +85,11 @@ impl Transaction {
     pub async fn reserve_key(&mut self, owner: &KeyOwner, actor: &str) -> Result<bool> {
         let now = self.dialect().now();
         let sql = format!(
-            "INSERT INTO idempotency_keys (tenant, key, actor, holder, expires_at, status, fingerprint, headers, body)
-             VALUES ($1, $2, $3, $4, {now} + $5, 0, $6, '[]', $6)
+            "INSERT INTO idempotency_keys (tenant, key, actor, holder, expires_at, status, fingerprint, headers, body, job_id)
+             VALUES ($1, $2, $3, $4, {now} + $5, 0, $6, '[]', $6, NULL)
              ON CONFLICT (tenant, key) DO UPDATE SET actor = excluded.actor, holder = excluded.holder,
                  expires_at = excluded.expires_at, status = excluded.status, fingerprint = excluded.fingerprint,
-                 headers = excluded.headers, body = excluded.body
+                 headers = excluded.headers, body = excluded.body, job_id = NULL
              WHERE idempotency_keys.expires_at <= {now}"
         );
         let (key, holder, nothing) = (&owner.key[..], &owner.holder[..], &[][..]);
@@ -86,11 +101,23 @@ impl Transaction {
     pub async fn extend_reservation(&mut self, owner: &KeyOwner) -> Result<bool> {
         let sql = format!(
             "UPDATE idempotency_keys SET expires_at = {} + $4
-             WHERE tenant = $1 AND key = $2 AND holder = $3 AND status = 0",
+             WHERE tenant = $1 AND key = $2 AND holder = $3 AND status = 0 AND job_id IS NULL",
             self.dialect().now()
         );
         let lease = RESERVATION_SECONDS * MICROSECONDS;
         Ok(self.execute(&sql, params![owner.tenant.0, &owner.key[..], &owner.holder[..], lease]).await? == 1)
+    }
+
+    /// Binds a key to the job that this transaction makes, for so many days. False where the request has lost its key;
+    /// then the transaction must not be committed.
+    pub async fn bind_key(&mut self, owner: &KeyOwner, fingerprint: &[u8], job: JobId, days: u32) -> Result<bool> {
+        let sql = format!(
+            "UPDATE idempotency_keys SET expires_at = {} + $4, fingerprint = $5, job_id = $6
+             WHERE tenant = $1 AND key = $2 AND holder = $3 AND status = 0 AND job_id IS NULL",
+            self.dialect().now()
+        );
+        let (key, holder, kept) = (&owner.key[..], &owner.holder[..], i64::from(days) * DAY_SECONDS * MICROSECONDS);
+        Ok(self.execute(&sql, params![owner.tenant.0, key, holder, kept, fingerprint, &job.to_string()]).await? == 1)
     }
 
     /// Keeps the answer to a request that had its effect in this transaction, for so many days. False where the request has lost its key;
@@ -116,13 +143,14 @@ impl Transaction {
 
     /// Gives a key back whose request had no effect. Changes nothing where it had one, or has lost its key.
     pub async fn release_reservation(&mut self, owner: &KeyOwner) -> Result<()> {
-        let sql = "DELETE FROM idempotency_keys WHERE tenant = $1 AND key = $2 AND holder = $3 AND status = 0";
+        let sql = "DELETE FROM idempotency_keys WHERE tenant = $1 AND key = $2 AND holder = $3 AND status = 0
+             AND job_id IS NULL";
         self.execute(sql, params![owner.tenant.0, &owner.key[..], &owner.holder[..]]).await.map(drop)
     }
 
     /// Gives back the key of every request that runs. For a process that knows that none does.
     pub async fn release_all_reservations(&mut self) -> Result<u64> {
-        self.execute("DELETE FROM idempotency_keys WHERE status = 0", &[]).await
+        self.execute("DELETE FROM idempotency_keys WHERE status = 0 AND job_id IS NULL", &[]).await
     }
 
     /// Removes at most so many keys that have expired, of every community, and says how many.

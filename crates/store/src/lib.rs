@@ -42,7 +42,7 @@ pub use history::{
     ChangeSet, CommitInfo, HistoryFilter, JobChange, NewChangeSet, NewCommit, OldCommit, OldSet, Opening, PastSet,
     Place, Touched,
 };
-pub use idempotency::{KeptRequest, KeyOwner, RESERVATION_SECONDS, StoredAnswer};
+pub use idempotency::{KeptRequest, KeptState, KeyOwner, RESERVATION_SECONDS, StoredAnswer};
 pub use jobs::{Claim, EndOfJob, Family, Job, JobFilter, JobRef, LEASE_SECONDS, NewJob, Prepared, Progress};
 pub use keys::{ApiKey, NewApiKey};
 pub use muster_core::key::UserKey;

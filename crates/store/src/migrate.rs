@@ -27,6 +27,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(5, "idempotency", "0005_idempotency.sql"),
     migration!(6, "history", "0006_history.sql"),
     migration!(7, "retention", "0007_retention.sql"),
+    migration!(8, "bound_keys", "0008_bound_keys.sql"),
 ];
 
 /// The number under which PostgreSQL locks migrations, so that two processes that start together do not both migrate.

@@ -236,7 +236,8 @@ impl Faults {
             1 => first.message.clone(),
             n => format!("{}; and {} more, see errors", first.message, n - 1),
         };
-        Err(Error { code: first.code, detail, errors: faults })
+        let error = Error::new(first.code, detail);
+        Err(Error { errors: faults, ..error })
     }
 }
 

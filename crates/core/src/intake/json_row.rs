@@ -1,7 +1,8 @@
 //! From a JSON record to a [`Row`]: `{"id", "email", "identities", "values"}` (sections 6 and 10 of the contract).
 //!
-//! Null clears, `{"op", "value"}` operates, what is absent keeps. Members that nobody knows fail the row, because a name
-//! that is written wrongly would otherwise be a change that is silently not made.
+//! Null clears, `{"op", "value"}` operates, what is absent keeps. `"create": false` makes nobody of a record that names
+//! nobody, and fields named in `"only_if_empty"` are set only where they hold nothing. Members that nobody knows fail the
+//! row, because a name that is written wrongly would otherwise be a change that is silently not made.
 
 use super::header::{Matching, RESULT_COLUMNS, unknown};
 use super::json::{Flaw, Members, parse_object, text_of};
@@ -28,6 +29,8 @@ struct Parts<'a> {
     email: Option<&'a RawValue>,
     identities: Option<&'a RawValue>,
     values: Option<&'a RawValue>,
+    create: Option<&'a RawValue>,
+    only_if_empty: Option<&'a RawValue>,
 }
 
 impl RowParser<'_> {
@@ -40,8 +43,13 @@ impl RowParser<'_> {
         let values = parts.values.map(|values| members("values", values)).transpose()?.unwrap_or_default();
         let matching = self.columns.matching;
         let key = self.json_key(&parts, &values)?;
+        let creates = parts.create.is_none_or(|create| create.get() != "false");
+        let gentle = self.only_if_empty(&parts)?;
         let mut edits = Vec::with_capacity(values.len() + 2);
-        let mut edit = |number: FieldNumber, patch| edits.extend(Edit::from_patch(number, number.0, patch));
+        let mut edit = |number: FieldNumber, patch| {
+            let edit = Edit::from_patch(number, number.0, patch);
+            edits.extend(if gentle.contains(&number) { edit.and_then(Edit::if_empty) } else { edit });
+        };
         if let Some(email) = parts.email.filter(|_| matching != Matching::Email) {
             let patch = match text_or_null("email", Code::InvalidEmail, email)? {
                 None => Patch::Clear,
@@ -63,7 +71,7 @@ impl RowParser<'_> {
                 edit(field.number, self.json_patch(field, value)?);
             }
         }
-        Ok(Row { record: record.number(), line: record.line(), key, edits })
+        Ok(Row { record: record.number(), line: record.line(), key, edits, creates })
     }
 
     fn parts<'r>(&self, Members(members): Members<'r>) -> Result<Parts<'r>, RowError> {
@@ -74,6 +82,8 @@ impl RowParser<'_> {
                 "email" => parts.email = Some(value),
                 "identities" => parts.identities = Some(value),
                 "values" => parts.values = Some(value),
+                "create" => parts.create = Some(value),
+                "only_if_empty" => parts.only_if_empty = Some(value),
                 ours if RESULT_COLUMNS.contains(&ours) => {}
                 name => {
                     let what = excerpt(name);
@@ -89,6 +99,25 @@ impl RowParser<'_> {
             }
         }
         Ok(parts)
+    }
+
+    /// The fields that keep what they hold.
+    fn only_if_empty(&self, parts: &Parts<'_>) -> Result<Vec<FieldNumber>, RowError> {
+        let wrong = |name: &str, raw: Option<&RawValue>, message| {
+            Err(RowError::cell(Code::InvalidJson, name, raw.map_or("", RawValue::get), message))
+        };
+        if parts.create.is_some_and(|create| !matches!(create.get(), "true" | "false")) {
+            return wrong("create", parts.create, "create is true or false");
+        }
+        let Some(raw) = parts.only_if_empty else { return Ok(Vec::new()) };
+        let Ok(keys) = serde_json::from_str::<Vec<Cow<'_, str>>>(raw.get()) else {
+            return wrong("only_if_empty", parts.only_if_empty, "only_if_empty is a list of field keys");
+        };
+        let number = |key: &Cow<'_, str>| match key.as_ref() {
+            "email" => Ok(Some(FieldNumber::EMAIL)),
+            key => Ok(self.field(key)?.map(|field| field.number)),
+        };
+        keys.iter().filter_map(|key| number(key).transpose()).collect()
     }
 
     fn json_key(&self, parts: &Parts<'_>, values: &[(Cow<'_, str>, &RawValue)]) -> Result<Key, RowError> {

@@ -67,7 +67,7 @@ impl<'a> RowParser<'a> {
             };
             edits.extend(Edit::from_patch(FieldNumber::IDENTITIES, columns.source_id as u16, patch));
         }
-        Ok(Row { record: record.number(), line: record.line(), key, edits })
+        Ok(Row { record: record.number(), line: record.line(), key, edits, creates: true })
     }
 
     /// Refuses cells that a spreadsheet could not compute, where they are read.

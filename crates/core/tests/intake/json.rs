@@ -68,6 +68,7 @@ pub(super) fn short(row: &PlanRow) -> String {
         match &edit.patch {
             EditPatch::Clear => format!("{key} clear"),
             EditPatch::Set(op, value) => format!("{key} {} {value}", op.as_str()),
+            EditPatch::SetIfEmpty(op, value) => format!("{key} if empty {} {value}", op.as_str()),
         }
     });
     edits.collect::<Vec<_>>().join(", ")
@@ -267,6 +268,30 @@ fn null_clears_an_operation_operates_and_what_is_absent_keeps() {
     );
     assert_eq!(one(r#"{"extra":{"op":[1.10,null]}}"#).unwrap(), "extra overwrite {\"op\":[1.10,null]}");
     assert_eq!(one(r#"{"points":{"op":"overwrite","value":null}}"#).unwrap(), "points clear");
+}
+
+#[test]
+fn record_may_keep_what_is_there_and_make_nobody() {
+    let read = |more: &str| {
+        let file = format!("{{\"email\":\"a@b.example\",\"values\":{{\"points\":5,\"city\":null}}{more}}}\n");
+        let row = plan_rows(file.as_bytes(), &[]).pop().expect("there is a row");
+        row.map(|row| (short(&row), row.creates)).map_err(|error| (error.code, error.column.unwrap_or_default()))
+    };
+    let change = "points overwrite 5, city clear";
+    assert_eq!(read(""), Ok((change.to_owned(), true)));
+    assert_eq!(read(r#","create":true,"only_if_empty":[]"#), Ok((change.to_owned(), true)));
+    assert_eq!(read(r#","create":false"#), Ok((change.to_owned(), false)));
+    let kept = Ok(("points if empty overwrite 5".to_owned(), true));
+    assert_eq!(read(r#","only_if_empty":["points","city"]"#), kept, "what clears would never do anything");
+    for (more, code, column) in [
+        (r#","create":"no""#, Code::InvalidJson, "create"),
+        (r#","create":null"#, Code::InvalidJson, "create"),
+        (r#","only_if_empty":"points""#, Code::InvalidJson, "only_if_empty"),
+        (r#","only_if_empty":[1]"#, Code::InvalidJson, "only_if_empty"),
+        (r#","only_if_empty":["nobody"]"#, Code::UnknownField, "nobody"),
+    ] {
+        assert_eq!(read(more), Err((code, column.to_owned())), "{more}");
+    }
 }
 
 #[test]

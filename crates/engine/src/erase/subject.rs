@@ -10,7 +10,7 @@ use muster_core::field::{FieldNumber, FieldSet};
 use muster_core::id::{Tenant, UserId};
 use muster_core::intake::records::Record;
 use muster_core::key::UserKey;
-use muster_core::plan::{EditPatch, Row};
+use muster_core::plan::{Edit, Row};
 use muster_core::user::User;
 use muster_store::{HistoryFilter, Place};
 use serde_json::Value as Json;
@@ -102,10 +102,8 @@ impl Subject {
 
     /// Whether a row names the person, or gives away what the person had.
     pub(super) fn is_in_row(&self, row: &Row, fields: &FieldSet) -> bool {
-        let given = row.edits.iter().filter_map(|edit| match &edit.patch {
-            EditPatch::Set(_, value) => Some(UserKey::of_value(edit.field, value, fields)),
-            EditPatch::Clear => None,
-        });
+        let given = |edit: &Edit| Some(UserKey::of_value(edit.field, edit.patch.value()?, fields));
+        let given = row.edits.iter().filter_map(given);
         row.key == muster_core::key::Key::Id(self.user.id)
             || row.key.user_key().into_iter().chain(given.flatten()).any(|key| self.keys.contains(&key))
     }

@@ -47,7 +47,13 @@ impl Rows<'_> {
         self.listing.write_record(cells).map_err(|error| EngineError::Staging(error.into()))?;
         if selection.as_mut().map_or(Ok(true), |selection| selection.takes(self.record))? {
             self.gathering.counts.received += 1;
-            let row = Row { record: self.record, line: 0, key: Key::Id(user), edits: self.command.edits.clone() };
+            let row = Row {
+                record: self.record,
+                line: 0,
+                key: Key::Id(user),
+                edits: self.command.edits.clone(),
+                creates: true,
+            };
             self.gathering.take(Some(user), row)?;
         }
         Ok(())

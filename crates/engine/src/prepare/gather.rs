@@ -13,7 +13,7 @@ use muster_core::id::UserId;
 use muster_core::job::{Counts, OnDuplicate};
 use muster_core::key::{Key, UserKey};
 use muster_core::outcome::{Outcome, Reason, Status};
-use muster_core::plan::{EditPatch, Row};
+use muster_core::plan::Row;
 use muster_store::Prepared;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -140,7 +140,7 @@ impl<'a> Gathering<'a> {
         self.drop_repeated(sorted, |key, value| {
             let prepared: PreparedRow = frames::decode(value)?;
             for (index, edit) in prepared.row.edits.iter().enumerate() {
-                let EditPatch::Set(_, given) = &edit.patch else { continue };
+                let Some(given) = edit.patch.value() else { continue };
                 for claimed in UserKey::of_value(edit.field, given, fields) {
                     let mut entry = edit.field.0.to_be_bytes().to_vec();
                     entry.extend_from_slice(claimed.key.as_bytes());

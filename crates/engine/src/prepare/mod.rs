@@ -26,7 +26,7 @@ use muster_core::id::UserId;
 use muster_core::intake::ReadError;
 use muster_core::job::{Counts, Relation};
 use muster_core::key::{Key, UserKey};
-use muster_core::plan::{EditPatch, Row};
+use muster_core::plan::Row;
 use muster_store::Prepared;
 use serde::{Deserialize, Serialize};
 
@@ -54,10 +54,7 @@ impl PreparedRow {
     /// The keys that the row may not take.
     pub(crate) fn lost_keys(&self, fields: &FieldSet) -> Vec<UserKey> {
         let lost = self.lost.iter().filter_map(|index| self.row.edits.get(*index as usize));
-        let keys = lost.filter_map(|edit| match &edit.patch {
-            EditPatch::Set(_, value) => Some(UserKey::of_value(edit.field, value, fields)),
-            EditPatch::Clear => None,
-        });
+        let keys = lost.filter_map(|edit| Some(UserKey::of_value(edit.field, edit.patch.value()?, fields)));
         keys.flatten().collect()
     }
 

@@ -61,7 +61,7 @@ pub(super) async fn prepare(
             write!(listing, "{user}\r\n")?;
             if selection.as_mut().map_or(Ok(true), |selection| selection.takes(record))? {
                 gathering.counts.received += 1;
-                let row = Row { record, line: 0, key: Key::Id(user), edits: Vec::new() };
+                let row = Row { record, line: 0, key: Key::Id(user), edits: Vec::new(), creates: true };
                 gathering.take_prepared(PreparedRow { since: Some(version), ..PreparedRow::new(Some(user), row) })?;
             }
         }

@@ -1,6 +1,7 @@
 //! Jobs from their bytes to their end, on both databases, one step at a time.
 
 mod apply;
+mod batch;
 mod by_filter;
 mod crash;
 mod create;

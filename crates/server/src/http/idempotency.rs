@@ -21,7 +21,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use muster_core::Code;
 use muster_core::scope::Scope;
-use muster_engine::{Caller, Engine, EngineError, Fingerprint, Reservation, Reserved, StoredAnswer, chain};
+use muster_engine::{Caller, Engine, EngineError, Fingerprint, Reservation, Reserved, StoredAnswer, chain, reused};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -168,12 +168,12 @@ async fn once(app: App, request: Request, next: Next) -> Result<Response, Failur
     let key = key(request.headers())?;
     let options = query(request.uri()).unwrap_or_else(|_| vec![(String::new(), request.uri().to_string())]);
     let fingerprint = Fingerprint::new(request.method().as_str(), request.uri().path(), options);
-    match app.engine.reserve(&caller, &key).await? {
+    match app.engine.reserve(&caller, &key, &fingerprint).await? {
         Reserved::First(reservation) => {
             let mut request = hashed(request, operation, &fingerprint);
             let caller = Caller { reservation: Some(reservation.clone()), ..caller };
             request.extensions_mut().insert(caller);
-            first(&app.engine, request, next, &reservation, &fingerprint).await
+            first(&app.engine, request, next, &reservation).await
         }
         Reserved::Answered(known, answer) => {
             let request = hashed(request, operation, &fingerprint);
@@ -182,7 +182,7 @@ async fn once(app: App, request: Request, next: Next) -> Result<Response, Failur
             }
             match fingerprint.digest() == known {
                 true => Ok(replayed(answer)),
-                false => Err(reused()),
+                false => Err(reused().into()),
             }
         }
     }
@@ -219,13 +219,7 @@ fn hashed(mut request: Request, operation: &Operation, fingerprint: &Fingerprint
 }
 
 /// Runs the handler and keeps its answer, if it is one of success, together with the effect.
-async fn first(
-    engine: &Engine,
-    request: Request,
-    next: Next,
-    reservation: &Reservation,
-    fingerprint: &Fingerprint,
-) -> Result<Response, Failure> {
+async fn first(engine: &Engine, request: Request, next: Next, reservation: &Reservation) -> Result<Response, Failure> {
     let response = tokio::select! {
         response = next.run(request) => response,
         () = hold(engine, reservation) => {
@@ -237,7 +231,10 @@ async fn first(
         release(engine, reservation).await;
         return Ok(response);
     }
-    let kept = keep(engine, response, reservation, fingerprint).await;
+    if reservation.is_repeated() {
+        return Ok(marked(response));
+    }
+    let kept = keep(engine, response, reservation).await;
     if kept.is_err() {
         release(engine, reservation).await;
     }
@@ -269,12 +266,7 @@ async fn hold(engine: &Engine, reservation: &Reservation) {
 }
 
 /// Keeps an answer together with the effect that it tells of, and gives it back to be sent.
-async fn keep(
-    engine: &Engine,
-    response: Response,
-    reservation: &Reservation,
-    fingerprint: &Fingerprint,
-) -> Result<Response, Failure> {
+async fn keep(engine: &Engine, response: Response, reservation: &Reservation) -> Result<Response, Failure> {
     let (mut parts, body) = response.into_parts();
     let body =
         to_bytes(body, usize::MAX).await.map_err(|error| Failure { cause: Some(error.to_string()), ..internal() })?;
@@ -287,7 +279,7 @@ async fn keep(
         headers: parts.headers.iter().filter_map(text).collect(),
         body: instead.map_or_else(|| body.to_vec(), |KeptInstead(body)| body.to_vec()),
     };
-    engine.keep(reservation, &fingerprint.digest(), &answer).await?;
+    engine.keep(reservation, &answer).await?;
     Ok(Response::from_parts(parts, Body::from(body)))
 }
 
@@ -301,7 +293,7 @@ async fn drain(request: Request, limit: u64) -> Result<(), Failure> {
         read += bytes.map_err(|_| cut_off())?.len() as u64;
         if read > limit {
             // The first request would not have been accepted with as much.
-            return Err(reused());
+            return Err(reused().into());
         }
     }
     Ok(())
@@ -315,17 +307,15 @@ fn replayed(answer: StoredAnswer) -> Response {
             response.headers_mut().append(name, value);
         }
     }
+    marked(response)
+}
+
+/// Says that the request was sent before.
+fn marked(mut response: Response) -> Response {
     response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     response
 }
 
 fn internal() -> Failure {
     Failure::new(Code::Internal, "Something failed on our side; the log of the server has the cause.")
-}
-
-fn reused() -> Failure {
-    Failure::new(
-        Code::IdempotencyKeyReused,
-        "This Idempotency-Key was used for another request; send a new request with a new key.",
-    )
 }

@@ -47,13 +47,17 @@ pub use limits::{Rate, Rates};
 pub struct HttpConfig {
     /// Bytes of one JSON body. What files may have is a limit of the engine.
     pub json_body_bytes: usize,
+    /// Records of one request that is answered at once.
+    pub records: usize,
+    /// Ids of users in one such request.
+    pub ids: usize,
     /// How often somebody may ask.
     pub rates: Rates,
 }
 
 impl Default for HttpConfig {
     fn default() -> Self {
-        Self { json_body_bytes: 32 << 20, rates: Rates::default() }
+        Self { json_body_bytes: 32 << 20, records: 10_000, ids: 100_000, rates: Rates::default() }
     }
 }
 

@@ -31,6 +31,9 @@ pub struct Problem {
     /// Every fault, where there are several or one has a place.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FaultBody>,
+    /// The job that it is about: one that still runs, or was in the way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job_id: Option<String>,
 }
 
 /// One fault and its place.
@@ -67,6 +70,7 @@ pub fn body(failure: &Failure, request_id: &str) -> String {
         detail: failure.error.detail.clone(),
         request_id: request_id.to_owned(),
         errors: failure.error.errors.iter().cloned().map(FaultBody::from).collect(),
+        job_id: failure.error.job_id.map(|id| id.to_string()),
     };
     serde_json::to_string(&problem).expect("a problem is made of plain values")
 }

@@ -52,6 +52,11 @@ const PREMIUM: &str = "Email,Premium Currency,Premium Currency_op\nada@example.c
 
 const EXAMPLES: &[Example] = &[
     ("POST /v1/jobs", Object::None, Content::Csv(CSV)),
+    (
+        "POST /v1/users/bulk",
+        Object::None,
+        Content::Json(|| json!({"kind": "import", "records": [{"email": "new@example.com"}]})),
+    ),
     ("POST /v1/jobs/{id}/cancel", Object::QueuedJob, Content::None),
     ("POST /v1/jobs/{id}/pause", Object::QueuedJob, Content::None),
     ("POST /v1/jobs/{id}/resume", Object::PausedJob, Content::None),

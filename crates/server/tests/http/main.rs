@@ -2,6 +2,7 @@
 
 mod app;
 mod authorization;
+mod bulk;
 mod children;
 mod community;
 mod erasure;

@@ -1,8 +1,8 @@
 //! Idempotency keys: reserved once, answered once, gone when they have expired.
 
 use crate::harness::{Bench, cases};
-use muster_core::id::Tenant;
-use muster_store::{KeptRequest, KeyOwner, StoredAnswer, testing};
+use muster_core::id::{JobId, Tenant};
+use muster_store::{KeptRequest, KeptState, KeyOwner, StoredAnswer, testing};
 
 cases![
     a_key_is_reserved_once_however_many_try_at_the_same_time,
@@ -12,6 +12,7 @@ cases![
     an_answer_stays_until_it_expires_and_is_then_removed,
     the_reservations_of_all_are_given_back_and_no_answer,
     a_key_is_another_one_in_another_community,
+    a_key_that_is_bound_to_a_job_stays_with_it_until_it_is_answered,
 ];
 
 fn owner(tenant: Tenant, holder: u8) -> KeyOwner {
@@ -21,6 +22,21 @@ fn owner(tenant: Tenant, holder: u8) -> KeyOwner {
 fn answer() -> StoredAnswer {
     let headers = vec![("location".to_owned(), "/v1/jobs/1".to_owned())];
     StoredAnswer { status: 202, headers, body: vec![0, 1, 0xFF] }
+}
+
+fn job() -> JobId {
+    JobId::from_bytes([7; 12])
+}
+
+fn running(actor: &str) -> KeptRequest {
+    KeptRequest { actor: actor.to_owned(), fingerprint: Vec::new(), state: KeptState::Running }
+}
+
+async fn bind(bench: &Bench, owner: &KeyOwner) -> bool {
+    let mut tx = bench.begin().await;
+    let bound = tx.bind_key(owner, b"print", job(), 1).await.expect("it is decided");
+    tx.commit().await.expect("it is committed");
+    bound
 }
 
 async fn reserve(bench: &Bench, owner: &KeyOwner) -> bool {
@@ -69,7 +85,7 @@ async fn a_key_is_reserved_once_however_many_try_at_the_same_time(bench: Bench) 
         reserved += usize::from(task.await.expect("it does not panic"));
     }
     assert_eq!(reserved, 1);
-    assert_eq!(find(&bench, tenant).await, Some(KeptRequest { actor: "somebody".into(), answered: None }));
+    assert_eq!(find(&bench, tenant).await, Some(running("somebody")));
 }
 
 async fn an_answer_is_kept_as_it_was_given(bench: Bench) {
@@ -79,8 +95,9 @@ async fn an_answer_is_kept_as_it_was_given(bench: Bench) {
     assert!(reserve(&bench, &owner(tenant, 1)).await);
     assert!(!keep(&bench, &owner(tenant, 2)).await, "somebody else has it");
     assert!(keep(&bench, &owner(tenant, 1)).await);
-    let answered = Some((b"print".to_vec(), answer()));
-    assert_eq!(find(&bench, tenant).await, Some(KeptRequest { actor: "somebody".into(), answered }));
+    let (actor, fingerprint) = ("somebody".to_owned(), b"print".to_vec());
+    let kept = KeptRequest { actor, fingerprint, state: KeptState::Answered(answer()) };
+    assert_eq!(find(&bench, tenant).await, Some(kept));
     assert!(!keep(&bench, &owner(tenant, 1)).await, "there is one answer");
 }
 
@@ -159,4 +176,34 @@ async fn a_key_is_another_one_in_another_community(bench: Bench) {
     tx.commit().await.expect("it is committed");
     assert!(reserve(&bench, &strange).await, "the same key there is free");
     assert!(keep(&bench, &owner(own, 1)).await, "and nobody touched this one");
+}
+
+async fn a_key_that_is_bound_to_a_job_stays_with_it_until_it_is_answered(bench: Bench) {
+    let tenant = bench.set_up().await;
+    let (holder, other) = (owner(tenant, 1), owner(tenant, 2));
+    assert!(!bind(&bench, &holder).await, "it is not reserved");
+    assert!(reserve(&bench, &holder).await);
+    assert!(
+        !bind(&bench, &other).await && !bind(&bench, &owner(bench.community(2).await, 1)).await,
+        "it is not theirs"
+    );
+    assert!(bind(&bench, &holder).await && !bind(&bench, &holder).await, "once");
+    let (actor, fingerprint) = ("somebody".to_owned(), b"print".to_vec());
+    assert_eq!(find(&bench, tenant).await, Some(KeptRequest { actor, fingerprint, state: KeptState::Bound(job()) }));
+
+    let mut tx = bench.begin().await;
+    tx.release_reservation(&holder).await.expect("what has an effect is not given back");
+    assert!(!tx.extend_reservation(&holder).await.expect("nor is it a lease any more"));
+    assert_eq!(tx.release_all_reservations().await.expect("it is none"), 0);
+    tx.commit().await.expect("it is committed");
+    assert!(!reserve(&bench, &other).await && !keep(&bench, &other).await, "nobody else answers it");
+    let now = bench.store.dialect().now();
+    let rounded = format!("SELECT CAST((expires_at - {now} + 1800000000) / 3600000000 AS TEXT) FROM idempotency_keys");
+    assert_eq!(testing::strings(&bench.store, &rounded).await, ["24"], "hours, however slow this was");
+    assert!(keep(&bench, &holder).await);
+    assert!(matches!(find(&bench, tenant).await, Some(KeptRequest { state: KeptState::Answered(_), .. })));
+
+    expire(&bench).await;
+    assert!(reserve(&bench, &other).await);
+    assert_eq!(find(&bench, tenant).await, Some(running("somebody")), "a new request, without the job of the old one");
 }

@@ -43,7 +43,8 @@ pub fn door(command_bytes: usize) -> Door {
     Door { file_part: "file", set, kind_option: Some("kind"), command_bytes: Some(command_bytes), community_part: None }
 }
 
-fn set(new: &mut NewJob, name: &str, text: &str) -> Result<(), Error> {
+/// Sets an option, or `kind`, `name` or `dry_run`.
+pub fn set(new: &mut NewJob, name: &str, text: &str) -> Result<(), Error> {
     match name {
         "kind" => {
             let kind = JobKind::parse(text).filter(|kind| JobKind::SUBMITTED.contains(kind));

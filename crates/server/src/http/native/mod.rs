@@ -11,6 +11,7 @@ mod job_options;
 mod job_results;
 mod jobs;
 mod keys;
+mod user_bulk;
 mod user_query;
 mod users;
 mod webhooks;
@@ -34,6 +35,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .merge(job_events::routes())
         .merge(users::routes())
         .merge(user_query::routes())
+        .merge(user_bulk::routes())
         .merge(fields::routes())
         .merge(history::routes())
         .merge(community::routes())
