@@ -20,6 +20,8 @@ impl FieldNumber {
     pub const DELETED: Self = Self(1);
     /// The identities of a user in other systems, as changes name them.
     pub const IDENTITIES: Self = Self(2);
+    /// The id of the user, which rows can say and nothing can change.
+    pub const ID: Self = Self(3);
     /// The first number that a field of the catalogue or of the community can have.
     pub const FIRST: Self = Self(16);
 }
@@ -219,7 +221,8 @@ impl Field {
     /// The option that a text names, by key or name; upper and lower case are the same where that is not ambiguous.
     pub fn option(&self, text: &str) -> Option<&SelectOption> {
         let options = &self.rules.options;
-        options.iter().find(|option| option.key == text || option.name == text).or_else(|| {
+        let exactly = options.iter().find(|option| option.key == text);
+        exactly.or_else(|| options.iter().find(|option| option.name == text)).or_else(|| {
             let wanted = text.to_lowercase();
             let mut alike =
                 options.iter().filter(|o| o.key.to_lowercase() == wanted || o.name.to_lowercase() == wanted);
@@ -475,6 +478,36 @@ pub const BUILT_IN: &[(&str, &str, FieldType)] = &[
     ("coins", "Coins", FieldType::Integer),
 ];
 
+/// The built-in fields that every client knows. Those of one product only are kept out of templates until they hold a
+/// value.
+pub const EVERYWHERE: &[&str] = &[
+    "first_name",
+    "middle_name",
+    "last_name",
+    "full_name",
+    "display_name",
+    "username",
+    "title",
+    "gender",
+    "date_of_birth",
+    "phone",
+    "mobile",
+    "company",
+    "language",
+    "country",
+    "city",
+    "region",
+    "timezone",
+    "tax_number",
+    "coc_number",
+    "debtor_id",
+    "abbreviation",
+    "addresses",
+    "parent",
+    "premium_currency",
+    "in_game_currency",
+];
+
 /// The rules of a built-in field.
 pub fn built_in_rules(key: &str) -> Rules {
     let option = |key: &str, name: &str| SelectOption { key: key.to_owned(), name: name.to_owned() };
@@ -557,6 +590,9 @@ pub(crate) mod tests {
     fn options_are_named_in_any_case() {
         let fields = sample();
         let gender = fields.find_by_key("gender").unwrap();
+        let crossed = [("a", "b"), ("b", "c")].map(|(key, name)| SelectOption { key: key.into(), name: name.into() });
+        let crossed = Field { rules: Rules { options: crossed.into(), ..Rules::default() }, ..gender.clone() };
+        assert_eq!(crossed.option("b").unwrap().key, "b", "a key comes before another's name");
         for (text, key) in [("m", "m"), ("M", "m"), ("female", "f"), ("Unknown", "u")] {
             assert_eq!(gender.option(text).unwrap().key, key);
         }

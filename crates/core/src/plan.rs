@@ -119,6 +119,9 @@ pub fn plan(row: &Row, user: Option<&User>, rules: &Rules<'_>) -> Plan {
     let deleted = |old: Option<Value>, new| {
         Plan::Update(vec![Change { field: FieldNumber::DELETED, op: Operator::Overwrite, old, new }])
     };
+    if let Some(error) = wrong_id(row, user, rules) {
+        return Plan::Reject(error);
+    }
     match (user, rules.kind) {
         (Some(_), JobKind::Create) => Plan::Reject(exists(&row.key, rules.fields)),
         (Some(user), JobKind::Update | JobKind::Import | JobKind::Undo) => match changes(row, user, rules) {
@@ -141,6 +144,22 @@ pub fn plan(row: &Row, user: Option<&User>, rules: &Rules<'_>) -> Plan {
             Plan::Reject(not_found(&row.key, rules.kind, rules.fields))
         }
     }
+}
+
+/// What is wrong with the id that a row says beside its key. A record that was exported says both.
+fn wrong_id(row: &Row, user: Option<&User>, rules: &Rules<'_>) -> Option<RowError> {
+    let said = row.edits.iter().find(|edit| edit.field == FieldNumber::ID);
+    let Some(EditPatch::Set(_, Value::Integer(id))) = said.map(|edit| &edit.patch) else { return None };
+    let (code, message) = match user {
+        Some(user) if user.id.0 == *id => return None,
+        Some(user) => {
+            let names = row.key.describe(rules.fields);
+            (Code::AmbiguousMatch, format!("{names} names user {}, and the id says {id}", user.id))
+        }
+        None if !rules.kind.creates() => return None,
+        None => (Code::ReadOnlyField, "the id of a new user cannot be chosen; leave it out".to_owned()),
+    };
+    Some(RowError::cell(code, "id", &id.to_string(), message))
 }
 
 /// Nobody has the key, and this kind of job makes nobody.
@@ -182,7 +201,7 @@ fn create(row: &Row, rules: &Rules<'_>) -> Result<Vec<Change>, RowError> {
 
 fn changes(row: &Row, user: &User, rules: &Rules<'_>) -> Result<Vec<Change>, RowError> {
     let mut changes = Vec::with_capacity(row.edits.len());
-    for edit in &row.edits {
+    for edit in row.edits.iter().filter(|edit| edit.field != FieldNumber::ID) {
         let old = user.get(edit.field);
         let (op, new) = match &edit.patch {
             EditPatch::Clear => (Operator::Overwrite, None),
@@ -201,12 +220,11 @@ fn changes(row: &Row, user: &User, rules: &Rules<'_>) -> Result<Vec<Change>, Row
     Ok(changes)
 }
 
-/// The identities that a user has after some were added. Those that are there already stay as they are written.
+/// The identities that a user has after some were added, in order and each once. Those that are there already stay as they
+/// are written.
 fn joined(old: Option<&Value>, added: Option<&Value>) -> Option<Value> {
-    let (Some(Value::Identities(old)), Some(Value::Identities(added))) = (old, added) else {
-        return added.or(old).cloned();
-    };
-    let mut all = old.clone();
+    let Some(Value::Identities(added)) = added else { return old.cloned() };
+    let mut all = if let Some(Value::Identities(old)) = old { old.clone() } else { Vec::new() };
     for identity in added {
         if !all.iter().any(|own| own.key() == identity.key()) {
             all.push(identity.clone());

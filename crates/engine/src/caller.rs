@@ -31,6 +31,15 @@ impl Caller {
         }
     }
 
+    /// The same caller, who may do the second if it may do the first: for faces whose product has one permission for both.
+    #[must_use]
+    pub fn implying(mut self, has: Scope, gives: Scope) -> Self {
+        if self.scopes.contains(&has) && !self.scopes.contains(&gives) {
+            self.scopes.push(gives);
+        }
+        self
+    }
+
     /// Refuses with `missing_scope` where the caller lacks it.
     pub fn require(&self, scope: Scope) -> Result<()> {
         self.require_any(&[scope])

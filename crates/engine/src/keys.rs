@@ -62,14 +62,13 @@ impl Engine {
         Ok(made)
     }
 
-    async fn insert_key(&self, tenant: Tenant, of: CommunityId, new: &NewKey) -> Result<(Transaction, MadeKey)> {
-        let name = new.name.trim();
-        if !is_name(name, 100) {
-            return Err(EngineError::refuse(
-                Code::InvalidRequest,
-                "A key has a name of 1 to 100 characters, none of them a control character.",
-            ));
-        }
+    pub(crate) async fn insert_key(
+        &self,
+        tenant: Tenant,
+        of: CommunityId,
+        new: &NewKey,
+    ) -> Result<(Transaction, MadeKey)> {
+        let name = checked_name(&new.name)?;
         let random = Alphanumeric.sample_string(&mut UnwrapErr(SysRng), KEY_LENGTH - COMMUNITY_LENGTH);
         let secret = format!("{of}{random}");
         let mut scopes = new.scopes.clone();
@@ -90,10 +89,7 @@ impl Engine {
     /// Makes a key for the caller's community. It cannot have a scope that the caller lacks (`scope_escalation`).
     pub async fn grant_key(&self, caller: &Caller, new: &NewKey) -> Result<MadeKey> {
         caller.require(Scope::KeysWrite)?;
-        if let Some(scope) = new.scopes.iter().find(|scope| !caller.scopes.contains(scope)) {
-            let detail = format!("Your key does not have the scope {scope} and cannot grant it.");
-            return Err(EngineError::refuse(Code::ScopeEscalation, detail));
-        }
+        check_granted(caller, &new.scopes)?;
         let (tx, made) = self.insert_key(caller.tenant, caller.community, new).await?;
         caller.commit(tx).await?;
         Ok(made)
@@ -140,7 +136,7 @@ impl Engine {
         };
         let hash = Sha256::digest(secret).into();
         let now = self.clock().now();
-        let valid = |key: &ApiKey| key.revoked_at.is_none() && key.expires_at.is_none_or(|end| now < end);
+        let valid = |key: &ApiKey| key.is_valid(now);
         let found = connection.find_api_key(community.tenant, &hash).await?.filter(valid);
         Ok(found.map_or(KeyCheck::Invalid, |key| {
             KeyCheck::Valid(Caller {
@@ -151,5 +147,23 @@ impl Engine {
                 reservation: None,
             })
         }))
+    }
+}
+
+/// The name of a key without spaces around it. Refuses with `invalid_request` what cannot be one.
+pub(crate) fn checked_name(name: &str) -> Result<&str> {
+    let message = "A key has a name of 1 to 100 characters, none of them a control character.";
+    let name = name.trim();
+    if is_name(name, 100) { Ok(name) } else { Err(EngineError::refuse(Code::InvalidRequest, message)) }
+}
+
+/// Refuses with `scope_escalation` to grant what the caller lacks.
+pub(crate) fn check_granted(caller: &Caller, scopes: &[Scope]) -> Result<()> {
+    match scopes.iter().find(|scope| !caller.scopes.contains(scope)) {
+        None => Ok(()),
+        Some(scope) => {
+            let detail = format!("Your key does not have the scope {scope} and cannot grant it.");
+            Err(EngineError::refuse(Code::ScopeEscalation, detail))
+        }
     }
 }

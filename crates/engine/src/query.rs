@@ -59,7 +59,7 @@ impl Engine {
     pub async fn query_users(&self, caller: &Caller, query: &UserQuery) -> Result<FoundUsers> {
         caller.require(Scope::UsersRead)?;
         let fields = self.fields(caller.tenant).await?;
-        let (filter, sort) = (read_filter(query, &fields)?, read_sort(query, &fields)?);
+        let (filter, sort) = (read_filter(query.filter.as_deref(), &fields)?, read_sort(query, &fields)?);
         let wanted = query.wanted(&fields)?;
         let after = query.cursor.as_ref().map(|cursor| sort.after(cursor)).transpose()?;
         let entries = self.limits().index_entries;
@@ -88,8 +88,9 @@ impl UserQuery {
     }
 }
 
-pub(crate) fn read_filter(query: &UserQuery, fields: &FieldSet) -> Result<Filter, Error> {
-    match query.filter.as_deref().map(|text| json::read(text, "/filter")).transpose()? {
+/// Reads a filter from its JSON text; none, and null, mean everybody.
+pub(crate) fn read_filter(filter: Option<&str>, fields: &FieldSet) -> Result<Filter, Error> {
+    match filter.map(|text| json::read(text, "/filter")).transpose()? {
         None | Some(Json::Null) => Ok(Filter::everybody()),
         Some(json) => Filter::read(&json, "/filter", fields),
     }

@@ -27,7 +27,7 @@ impl Engine {
     pub async fn count_users_to_page(&self, caller: &Caller, query: &UserQuery, page: u32) -> Result<CountedUsers> {
         caller.require(Scope::UsersRead)?;
         let fields = self.fields(caller.tenant).await?;
-        let filter = read_filter(query, &fields)?;
+        let filter = read_filter(query.filter.as_deref(), &fields)?;
         let behind = u64::from(page.saturating_sub(1)) * u64::from(query.limit);
         if filter != Filter::everybody() {
             return self.count_matching(caller, query, (&filter, fields), behind).await;

@@ -12,7 +12,6 @@ use muster_core::email::parse_email;
 use muster_core::error::{Fault, RowError, excerpt};
 use muster_core::field::{Field, FieldNumber, FieldSet};
 use muster_core::id::UserId;
-use muster_core::identity::Identity;
 use muster_core::job::{JobKind, Overdraft};
 use muster_core::key::{Key, UserKey};
 use muster_core::plan::{Edit, Row, Rules};
@@ -35,17 +34,6 @@ pub struct UserEdit {
     pub values: Vec<(String, Json)>,
     /// The version that the user must have.
     pub if_version: Option<i64>,
-}
-
-/// A user that somebody wants to have.
-#[derive(Clone, Debug, Default)]
-pub struct NewUser {
-    /// The email; a user without one needs an identity.
-    pub email: Option<String>,
-    /// What names the user in other systems.
-    pub identities: Vec<Identity>,
-    /// Values by field key, as in a [`UserEdit`].
-    pub values: Vec<(String, Json)>,
 }
 
 /// Users in order of id, and the fields by which their values are read.
@@ -133,19 +121,6 @@ impl Engine {
         Ok(UserPage { users, fields, next })
     }
 
-    /// Makes a user. Refuses with `user_exists` where somebody has the email, or the first identity of a user without one, and
-    /// else with the code that the same row of a job would have.
-    pub async fn create_user(&self, caller: &Caller, new: &NewUser) -> Result<(User, FieldSet)> {
-        caller.require(Scope::UsersWrite)?;
-        let one = |fields: &FieldSet| {
-            let (key, edits) = new.read(fields)?;
-            Ok(OneChange { kind: JobKind::Create, key, edits, if_version: None })
-        };
-        let made = self.change_user(caller, one).await?;
-        caller.commit(made.tx).await?;
-        Ok((made.user, made.fields))
-    }
-
     /// Changes a live user. Refuses with the code that the same change has as a row, or with `version_mismatch`.
     pub async fn edit_user(&self, caller: &Caller, id: UserId, edit: &UserEdit) -> Result<(User, FieldSet)> {
         caller.require(Scope::UsersWrite)?;
@@ -208,7 +183,7 @@ impl Engine {
         change: OneChange,
     ) -> Result<Option<(Transaction, User, bool)>> {
         let OneChange { kind, key, edits: Edits { edits, columns, pointers }, if_version } = change;
-        let (mut tx, reserved) = self.store().begin_commit(caller.tenant, usize::from(kind.creates())).await?;
+        let (mut tx, reserved) = self.store().begin_commit(caller.tenant, 0).await?;
         let now = self.clock().now();
         let (hint, version) = match key {
             Key::Id(id) => (Some(id), lock_user(&mut tx, caller, (kind, id), fields, if_version).await?),
@@ -218,11 +193,10 @@ impl Engine {
         let chunk = Chunk::of(PreparedRow::new(hint, row));
         let rules = Rules { kind, overdraft: Overdraft::Reject, fields, columns: &columns };
         let order = Order { tenant: caller.tenant, rules, dry_run: false, undoes: None, filter: None };
-        let mut planned = plan_chunk(&chunk, &order, None, now, Source::Locked(&mut tx)).await?;
+        let planned = plan_chunk(&chunk, &order, None, now, Source::Locked(&mut tx)).await?;
         if let Some(reason) = planned.record.outcomes.iter().find_map(|outcome| outcome.reason.as_ref()) {
             return Err(refused(&reason.error, &columns, &pointers).into());
         }
-        planned.give_ids(reserved);
         let id = planned.record.outcomes.iter().find_map(|outcome| outcome.user);
         let id = id.ok_or_else(|| EngineError::not_found("user"))?;
         let commit = NewCommit { id: reserved.commit, at: now, job: None, actor: &caller.actor };
@@ -278,9 +252,9 @@ pub(crate) fn check_version(user: &User, wanted: Option<i64>) -> Result<()> {
 /// The edits of a request, the names of what they edit, and where in the request each stands.
 #[derive(Default)]
 pub(crate) struct Edits {
-    edits: Vec<Edit>,
-    columns: Vec<String>,
-    pointers: Vec<String>,
+    pub(crate) edits: Vec<Edit>,
+    pub(crate) columns: Vec<String>,
+    pub(crate) pointers: Vec<String>,
 }
 
 impl Edits {
@@ -291,60 +265,39 @@ impl Edits {
         self.pointers.push(pointer);
     }
 
+    /// What a field is to hold by them.
+    pub(crate) fn value(&self, field: FieldNumber) -> Option<&Value> {
+        self.edits.iter().find(|edit| edit.field == field).and_then(|edit| edit.patch.value())
+    }
+
     /// Takes what happens to the email.
     pub(crate) fn push_email(&mut self, pointer: &str, email: &Patch<String>) -> Result<(), Error> {
         let patch = match email {
             Patch::Keep => Patch::Keep,
             Patch::Clear => Patch::Clear,
-            Patch::Set(text) => Patch::Set((Operator::Overwrite, Value::Text(checked_email(pointer, text)?))),
+            Patch::Set(text) => {
+                let email = parse_email(text).ok_or_else(|| {
+                    Error::at(pointer, Code::InvalidEmail, format!("\"{}\" is not an email address", excerpt(text)))
+                })?;
+                Patch::Set((Operator::Overwrite, Value::Text(email.to_owned())))
+            }
         };
         self.push(FieldNumber::EMAIL, "email", pointer.to_owned(), patch);
         Ok(())
     }
-
-    /// Takes what happens to values, by field key.
-    fn push_values(&mut self, values: &[(String, Json)], fields: &FieldSet) -> Result<(), Error> {
-        for (key, json) in values {
-            let pointer = format!("/values/{key}");
-            let field = writable(fields, key, &pointer)?;
-            let patch =
-                patch_from_json(field, json).map_err(|misfit| Error::at(&*pointer, misfit.code, misfit.message))?;
-            self.push(field.number, key, pointer, patch);
-        }
-        Ok(())
-    }
 }
 
-impl NewUser {
-    /// What names the user, and what else it is to have.
-    fn read(&self, fields: &FieldSet) -> Result<(Key, Edits), Error> {
-        let mut edits = Edits::default();
-        edits.push_values(&self.values, fields)?;
-        if !self.identities.is_empty() {
-            let add = Patch::Set((Operator::Add, Value::Identities(self.identities.clone())));
-            edits.push(FieldNumber::IDENTITIES, "identities", "/identities".to_owned(), add);
-        }
-        let key = match (&self.email, self.identities.first()) {
-            (Some(email), _) => Key::Email(checked_email("/email", email)?),
-            (None, Some(identity)) => Key::Identity(identity.clone()),
-            (None, None) => {
-                return Err(Error::at("/email", Code::MissingKey, "a user has an email or an identity"));
-            }
-        };
-        Ok((key, edits))
-    }
-}
-
-fn edits(asked: &UserEdit, fields: &FieldSet) -> Result<Edits, Error> {
+/// The edits of a request. Refuses what cannot be, with its place.
+pub(crate) fn edits(edit: &UserEdit, fields: &FieldSet) -> Result<Edits, Error> {
     let mut edits = Edits::default();
-    edits.push_email("/email", &asked.email)?;
-    edits.push_values(&asked.values, fields)?;
+    edits.push_email("/email", &edit.email)?;
+    for (key, json) in &edit.values {
+        let pointer = format!("/values/{key}");
+        let field = writable(fields, key, &pointer)?;
+        let patch = patch_from_json(field, json).map_err(|misfit| Error::at(&*pointer, misfit.code, misfit.message))?;
+        edits.push(field.number, key, pointer, patch);
+    }
     Ok(edits)
-}
-
-fn checked_email(pointer: &str, text: &str) -> Result<String, Error> {
-    let refuse = || Error::at(pointer, Code::InvalidEmail, format!("\"{}\" is not an email address", excerpt(text)));
-    Ok(parse_email(text).ok_or_else(refuse)?.to_owned())
 }
 
 /// The field of a key that can be written.
@@ -354,7 +307,7 @@ pub(crate) fn writable<'a>(fields: &'a FieldSet, key: &str, pointer: &str) -> Re
 }
 
 /// The error of a row as the refusal of a request.
-fn refused(error: &RowError, columns: &[String], pointers: &[String]) -> Error {
+pub(crate) fn refused(error: &RowError, columns: &[String], pointers: &[String]) -> Error {
     let place = columns.iter().position(|column| Some(column) == error.column.as_ref());
     let fault = Fault {
         column: None,

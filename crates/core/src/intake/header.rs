@@ -9,6 +9,9 @@ use std::collections::HashMap;
 pub const RESULT_COLUMNS: &[&str] =
     &["_line", "_record", "_status", "_code", "_column", "_message", "_user_id", "_changes", "_escaped"];
 
+/// The one of them that holds the id of a user.
+pub const USER_ID_COLUMN: &str = "_user_id";
+
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -124,6 +127,9 @@ pub fn map_header(header: &[String], fields: &FieldSet, options: &JobOptions) ->
     let names: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
     let mut faults = Faults(Vec::new());
     let mapping = mapping(&names, options, &mut faults);
+    // What our own files call the id names users where they are found by id, if nothing else does.
+    let has_id = names.iter().any(|name| normalize_name(name) == "id");
+    let is_id = |name: &str| name == USER_ID_COLUMN && matching == Matching::Id && !has_id;
     let targets: Vec<Target> = names
         .iter()
         .enumerate()
@@ -131,6 +137,7 @@ pub fn map_header(header: &[String], fields: &FieldSet, options: &JobOptions) ->
             let target = match mapping.get(&normalize_name(name)) {
                 Some(None) => Ok(Target::Ignored),
                 Some(Some(field)) => resolve(field, matching, fields),
+                None if is_id(name) => Ok(Target::Key),
                 None if RESULT_COLUMNS.contains(&name.as_str()) => Ok(Target::Ignored),
                 None => resolve(name, matching, fields),
             };

@@ -3,6 +3,9 @@
 //! Null clears, `{"op", "value"}` operates, what is absent keeps. `"create": false` makes nobody of a record that names
 //! nobody, and fields named in `"only_if_empty"` are set only where they hold nothing. Members that nobody knows fail the
 //! row, because a name that is written wrongly would otherwise be a change that is silently not made.
+//!
+//! What the API shows of a user beside that (`version`, `created_at`, `updated_at`) is passed over, so that an exported
+//! record can be sent back as it is; its `id` must be that of the user whom the record names.
 
 use super::header::{Matching, RESULT_COLUMNS, unknown};
 use super::json::{Flaw, Members, parse_object, text_of};
@@ -21,6 +24,9 @@ use std::borrow::Cow;
 
 /// The most bytes of one value, those of a cell.
 const VALUE_BYTES: usize = 64 << 10;
+
+/// What a user's record says and nobody can write.
+const SHOWN_ONLY: &[&str] = &["version", "created_at", "updated_at"];
 
 /// The members of a record that say something.
 #[derive(Default)]
@@ -50,6 +56,10 @@ impl RowParser<'_> {
             let edit = Edit::from_patch(number, number.0, patch);
             edits.extend(if gentle.contains(&number) { edit.and_then(Edit::if_empty) } else { edit });
         };
+        if let Some(id) = parts.id.filter(|id| matching != Matching::Id && id.get() != "null") {
+            let id = Value::Integer(self.id("id", text_of(id).trim())?.0);
+            edit(FieldNumber::ID, Patch::Set((Operator::Overwrite, id)));
+        }
         if let Some(email) = parts.email.filter(|_| matching != Matching::Email) {
             let patch = match text_or_null("email", Code::InvalidEmail, email)? {
                 None => Patch::Clear,
@@ -84,7 +94,7 @@ impl RowParser<'_> {
                 "values" => parts.values = Some(value),
                 "create" => parts.create = Some(value),
                 "only_if_empty" => parts.only_if_empty = Some(value),
-                ours if RESULT_COLUMNS.contains(&ours) => {}
+                ours if RESULT_COLUMNS.contains(&ours) || SHOWN_ONLY.contains(&ours) => {}
                 name => {
                     let what = excerpt(name);
                     let message = match self.fields.find_by_name(name) {
@@ -122,10 +132,6 @@ impl RowParser<'_> {
 
     fn json_key(&self, parts: &Parts<'_>, values: &[(Cow<'_, str>, &RawValue)]) -> Result<Key, RowError> {
         let matching = self.columns.matching;
-        if matching != Matching::Id && parts.id.is_some_and(|id| id.get() != "null") {
-            let message = "the id of a user cannot be written; use match_by=id to find users by it";
-            return Err(RowError { column: Some("id".to_owned()), ..RowError::row(Code::ReadOnlyField, message) });
-        }
         match matching {
             Matching::Email => {
                 let email = parts.email.ok_or_else(|| missing("email"))?;

@@ -9,7 +9,9 @@ use muster_core::intake::json::{table::Table, with_members};
 use muster_core::intake::row::RowParser;
 use muster_core::intake::sniff::Format;
 use muster_core::job::JobOptions;
-use muster_core::plan::{EditPatch, Row as PlanRow};
+use muster_core::plan::{Edit, EditPatch, Row as PlanRow};
+use muster_core::user::Operator;
+use muster_core::value::Value;
 
 fn format(bytes: &[u8]) -> Format {
     sniff(bytes).expect("the file is accepted").format
@@ -330,7 +332,7 @@ fn wrong_types_and_unknown_names_fail_with_their_place() {
     let long = format!("{{\"extra\":\"{}\"}}", "x".repeat(70_000));
     assert_eq!(one(&long), Err((Code::CellTooLong, Some("extra".into()))));
     assert_eq!(refused(br#"{"email":"a@b.example","First Name":"Ada"}"#), Code::UnknownField);
-    assert_eq!(refused(br#"{"email":"a@b.example","id":7}"#), Code::ReadOnlyField);
+    assert_eq!(refused(br#"{"email":"a@b.example","id":"x"}"#), Code::InvalidId);
     assert_eq!(refused(br#"{"email":"nobody"}"#), Code::InvalidEmail);
     assert_eq!(refused(br#"{"email":7}"#), Code::InvalidEmail);
     for missing in [r#"{"email":null}"#, r#"{"email":" "}"#, "{}", r#"{"values":null}"#] {
@@ -441,4 +443,18 @@ fn table_has_a_column_for_whatever_a_record_says() {
     );
     let wide: Vec<String> = (0..20).map(|n| format!("\"k{n}\":1")).collect();
     assert_eq!(code(table.add(&format!("{{\"values\":{{{}}}}}", wide.join(",")), 20)), Code::TooManyColumns);
+}
+
+#[test]
+fn a_user_as_the_api_shows_it_is_a_record() {
+    let file = br#"{"id":7,"email":"a@b.example","identities":[],"values":{"points":5},"version":3,"created_at":"2026-01-01T00:00:00Z","updated_at":"x"}
+{"email":"a@b.example","deleted":false}"#;
+    let rows = plan_rows(file, &[]);
+    let edits = &rows[0].as_ref().expect("it is read").edits;
+    let says =
+        Edit { field: FieldNumber::ID, column: 3, patch: EditPatch::Set(Operator::Overwrite, Value::Integer(7)) };
+    assert_eq!((edits.len(), &edits[0]), (2, &says));
+    assert_eq!(rows[1].as_ref().expect_err("only what is shown is passed over").code, Code::UnknownField);
+    let by_id = plan_rows(file, &[("match_by", "id")]);
+    assert_eq!(by_id[0].as_ref().map(|row| row.edits.len()), Ok(2), "the email and a value");
 }

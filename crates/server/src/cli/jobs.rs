@@ -9,7 +9,7 @@ use crate::cli::report::RemoteJob;
 use crate::cli::see::{SeeArgs, see_through, tell, verdict};
 use clap::{Args, Subcommand, ValueEnum};
 use muster_core::id::JobId;
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 use std::io::{self, Write};
 
@@ -96,10 +96,10 @@ pub(crate) struct Child {
     remote: RemoteArgs,
 }
 
-/// How results are written.
+/// How results and users are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// The columns of the file, then ours
+    /// A line for each, under a header
     Csv,
     /// One JSON object a line
     Ndjson,
@@ -194,7 +194,11 @@ async fn control(job: &OneJob, verb: &str) -> Result<()> {
 }
 
 async fn results(client: &Client, id: JobId, query: &[(&str, String)]) -> Result<()> {
-    let request = client.request(Method::GET, &format!("/v1/jobs/{id}/results")).query(query);
+    print_body(client, client.request(Method::GET, &format!("/v1/jobs/{id}/results")).query(query)).await
+}
+
+/// Prints what is answered as it comes. What breaks off is a failure, so that nobody takes it for all.
+pub(crate) async fn print_body(client: &Client, request: RequestBuilder) -> Result<()> {
     let mut response = client.send(request).await?;
     let mut out = io::stdout();
     while let Some(bytes) = response.chunk().await.map_err(|error| client.broken(&error))? {

@@ -15,6 +15,7 @@ pub(crate) mod progress;
 pub(crate) mod report;
 mod see;
 pub(crate) mod submit;
+mod users;
 
 pub use failure::{Failure, Result};
 
@@ -67,6 +68,9 @@ enum Cmd {
     /// Look at the jobs of a server, control, apply, undo and retry them
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),
+    /// Export the users of a server
+    #[command(subcommand)]
+    Users(users::UsersCommand),
     /// Write a sample file, always the same for the same arguments
     Generate(GenerateArgs),
     /// Check that every history explains what is stored
@@ -103,6 +107,7 @@ fn run(arguments: Vec<OsString>) -> Result<()> {
         Cmd::Delete(args) => logged(global, "error", submit::submit("delete", args)),
         Cmd::Restore(args) => logged(global, "error", submit::submit("restore", args)),
         Cmd::Jobs(command) => logged(global, "error", jobs::jobs(command)),
+        Cmd::Users(command) => logged(global, "error", users::users(command)),
         Cmd::Generate(args) => generate::generate(args),
         Cmd::Verify => logged(global, "error", admin::verify(global)),
         Cmd::Openapi => out::json(&crate::http::openapi()),

@@ -30,6 +30,8 @@ const COMMANDS: &[&[&str]] = &[
     &["jobs", "undo"],
     &["jobs", "retry"],
     &["jobs", "results"],
+    &["users"],
+    &["users", "export"],
     &["generate"],
     &["verify"],
     &["openapi"],

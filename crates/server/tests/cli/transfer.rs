@@ -59,6 +59,16 @@ async fn generated_files_import_and_update() {
         assert_eq!(failed.lines().count(), 13, "{failed}");
         let all = remote.run(&["jobs", "results", id, "--format", "ndjson"]).ok();
         assert_eq!(all.lines().count(), 3_000);
+        let args = ["users", "export", "--filter", r#"{"email": {"is_set": true}}"#];
+        let users = remote.run(&args).ok();
+        assert_eq!(users.lines().count(), 3_001);
+        let back = remote.feed(&["update", "-", "--json"], &users).ok();
+        let back: Value = serde_json::from_str(&back).unwrap();
+        assert_eq!(back["counts"]["unchanged"], 3_000, "{back}");
+        let records = remote.run(&["users", "export", "--format", "ndjson", "--fields", "id,email"]).ok();
+        assert!(records.lines().all(|line| line.starts_with("{\"id\":")), "{records}");
+        let refused = remote.run(&["users", "export", "--filter", "{"]);
+        assert!(refused.code == Some(2) && refused.out.is_empty(), "{refused:?}");
         assert_eq!(remote.server.terminate(), Some(0));
         home.run(&["verify"]).ok();
     })

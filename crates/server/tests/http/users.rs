@@ -186,3 +186,123 @@ async fn users_are_listed_page_by_page() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_is_made_and_found_where_the_answer_says() {
+    on_every_database(async |app| {
+        let new = json!({"email": " Grace@Example.com ", "identities": [{"source": "crm", "source_id": 7}],
+                         "values": {"first_name": "Grace", "city": null, "premium_currency": {"op": "add", "value": 2}}});
+        let response = app.post("/v1/users").json(&new).send().await.unwrap();
+        assert_eq!((response.status().as_u16(), &response.headers()["etag"]), (201, &"\"1\"".parse().unwrap()));
+        let location = response.headers()["location"].to_str().unwrap().to_owned();
+        let made: Value = response.json().await.unwrap();
+        assert_eq!(app.get(&location).await, (StatusCode::OK, made.clone()));
+        assert_eq!(
+            without(made, &["id", "created_at", "updated_at"]),
+            json!({"email": "Grace@Example.com", "identities": [{"source": "crm", "source_id": "7", "language": null}],
+                   "values": {"first_name": "Grace", "premium_currency": "2"}, "version": 1})
+        );
+        let only = json!({"identities": [{"source": "shop", "source_id": "x", "language": "de"}]});
+        assert_eq!(json_of(app.post("/v1/users").json(&only)).await.0, 201);
+        app.engine.verify().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_who_cannot_be_made_is_refused_with_the_place() {
+    on_every_database(async |app| {
+        make_ada(app).await;
+        for name in ["Card", "Shoe"] {
+            let field = json!({"name": name, "type": "text", "unique": name == "Card", "required": name == "Shoe"});
+            json_of(app.post("/v1/fields").json(&field)).await;
+        }
+        let crm = json!([{"source": "crm", "source_id": "7"}]);
+        let taken = json!({"email": "eve@x.org", "identities": crm, "values": {"card": "one", "shoe": "40"}});
+        assert_eq!(json_of(app.post("/v1/users").json(&taken)).await.0, 201);
+        let shoe = json!({"shoe": "41"});
+        for (new, status, code, pointer) in [
+            (json!({"email": "ADA@example.com", "values": shoe}), 409, "user_exists", None),
+            (json!({"identities": crm, "values": shoe}), 409, "user_exists", None),
+            (json!({"values": {"card": "one", "shoe": "1"}}), 409, "user_exists", None),
+            (json!({"email": "n@x.org", "identities": crm, "values": shoe}), 409, "not_unique", Some("/identities")),
+            (
+                json!({"email": "n@x.org", "values": {"card": "one", "shoe": "1"}}),
+                409,
+                "not_unique",
+                Some("/values/card"),
+            ),
+            (json!({"email": "n@x.org"}), 400, "required_field", Some("/values/shoe")),
+            (json!({"values": shoe}), 400, "missing_key", Some("/email")),
+            (json!({"email": "nobody", "values": shoe}), 400, "invalid_email", Some("/email")),
+            (json!({"identities": [{"source": "", "source_id": "1"}]}), 400, "invalid_identity", Some("/identities/0")),
+            (
+                json!({"identities": [{"source": "a", "source_id": []}]}),
+                400,
+                "invalid_request",
+                Some("/identities/0/source_id"),
+            ),
+            (json!({"id": 7, "email": "n@x.org"}), 400, "invalid_request", Some("/id")),
+        ] {
+            let (answered, problem) = json_of(app.post("/v1/users").json(&new)).await;
+            assert_eq!((answered.as_u16(), &problem["code"]), (status, &json!(code)), "{new} {problem}");
+            let found = problem["errors"][0]["pointer"].as_str();
+            assert!(pointer.is_none() || found == pointer, "{new} {problem}");
+        }
+        assert_eq!(app.get("/v1/users").await.1["data"].as_array().unwrap().len(), 3);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_who_make_the_same_user_at_once_one_does() {
+    on_every_database(async |app| {
+        let make = || json_of(app.post("/v1/users").json(&json!({"email": "one@x.org"})));
+        let answers = futures_util::future::join_all((0..8).map(|_| make())).await;
+        let made = answers.iter().filter(|(status, _)| *status == 201).count();
+        assert_eq!((made, answers.iter().filter(|(status, _)| *status == 409).count()), (1, 7));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_that_is_known_is_not_sent_again() {
+    on_every_database(async |app| {
+        let path = make_ada(app).await;
+        let known = async |tag: &str| {
+            let request = app.request(Method::GET, &path).header("if-none-match", tag);
+            let response = request.send().await.unwrap();
+            assert!(response.headers().contains_key("etag"));
+            (response.status().as_u16(), response.text().await.unwrap().is_empty())
+        };
+        assert_eq!(known("\"1\"").await, (304, true));
+        assert_eq!(known("\"0\"").await, (200, false));
+        patch(app, &path, json!({"values": {"city": "Rome"}})).await;
+        assert_eq!(known("\"1\"").await, (200, false));
+        assert_eq!(known("W/\"2\", \"9\"").await, (304, true));
+        let deleted = app.request(Method::DELETE, &path).header("if-match", "\"1\"").send().await.unwrap();
+        assert_eq!(deleted.status(), 412);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_stay_right_while_users_come_and_go() {
+    on_every_database(async |app| {
+        let users: String = (0..30).map(|i| format!("u{i}@x.org\n")).collect();
+        app.run("?kind=import", &format!("Email\n{users}")).await;
+        let (mut seen, mut cursor) = (Vec::new(), String::new());
+        for round in 0.. {
+            let (_, page) = app.get(&format!("/v1/users?limit=7{cursor}")).await;
+            seen.extend(page["data"].as_array().unwrap().iter().map(|user| user["id"].as_i64().unwrap()));
+            let Some(next) = page["next_cursor"].as_str() else { break };
+            cursor = format!("&cursor={next}");
+            json_of(app.post("/v1/users").json(&json!({"email": format!("new{round}@x.org")}))).await;
+            app.request(Method::DELETE, &format!("/v1/users/{}", seen[0])).send().await.unwrap();
+        }
+        assert!(seen.is_sorted() && seen.len() > 30, "{seen:?}");
+        seen.dedup();
+        assert!((1..=30).all(|id| seen.contains(&id)), "everybody who was there is seen, once: {seen:?}");
+    })
+    .await;
+}

@@ -1,6 +1,7 @@
 //! Jobs: submitted, listed, asked to stop, and their outcomes.
 
 use crate::harness::{Bench, Source, actor, at, cases, insert_job, job_id};
+use muster_core::actor::Actor;
 use muster_core::id::Tenant;
 use muster_core::job::{Counts, JobKind, JobOptions, JobState, Overdraft, Relation};
 use muster_core::{Code, Error};
@@ -133,6 +134,9 @@ async fn the_log_is_counted_and_given_by_kinds_page_by_page(bench: Bench) {
     assert_eq!(log(&both, u64::MAX, 2).await, (3, vec![]));
     assert_eq!(log(JobKind::ALL, 0, 9).await, (5, [5, 4, 3, 2, 1].map(job_id).to_vec()));
     assert_eq!(log(&[], 0, 9).await, (0, vec![]));
+    let ours = connection.count_open_jobs_of(tenant, &actor()).await.expect("they are counted");
+    let strangers = connection.count_open_jobs_of(tenant, &Actor::anonymous()).await.expect("they are counted");
+    assert_eq!((ours, strangers), (5, 0));
 }
 
 async fn open_jobs_are_counted_until_they_end(bench: Bench) {

@@ -1,5 +1,6 @@
 //! What became of the rows of a job, and the file they came from.
 
+use super::download::{Format, attachment, download};
 use super::job_body::ErrorGroupBody;
 use crate::http::App;
 use crate::http::auth::Auth;
@@ -11,14 +12,13 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::response::IntoResponse;
-use futures_util::{TryStreamExt, stream};
+use futures_util::TryStreamExt;
 use muster_core::id::JobId;
 use muster_core::intake::compression::Compression;
 use muster_core::intake::encoding::Encoding;
 use muster_core::intake::sniff::Format as FileFormat;
-use muster_engine::{EngineError, Job, ResultFormat, StatusFilter, chain};
+use muster_engine::{Job, StatusFilter, chain};
 use serde::Deserialize;
-use tokio::sync::mpsc::Receiver;
 use tokio_util::io::ReaderStream;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -71,14 +71,6 @@ impl TryFrom<String> for Rows {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Format {
-    #[default]
-    Csv,
-    Ndjson,
-}
-
 /// Get the results of a job
 ///
 /// Every row of the file in its order: the original columns, then `_line,_record,_status,_code,_column,_message,_user_id`. A job
@@ -99,30 +91,8 @@ async fn get_results(
     Id(id): Id<JobId>,
     Params(get): Params<GetResults>,
 ) -> Result<impl IntoResponse, Failure> {
-    let (format, content_type, extension) = match get.format {
-        Format::Csv if get.spreadsheet => (ResultFormat::Spreadsheet, "text/csv; charset=utf-8", "csv"),
-        Format::Csv => (ResultFormat::Csv, "text/csv; charset=utf-8", "csv"),
-        Format::Ndjson => (ResultFormat::Ndjson, "application/x-ndjson", "ndjson"),
-    };
-    let (job, blocks) = app.engine.job_results(&caller, id, get.status.0, format).await?;
-    let disposition = attachment(&format!("{}-results.{extension}", job.id));
-    let headers = [
-        (CONTENT_TYPE, content_type.to_owned()),
-        (CONTENT_DISPOSITION, disposition),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
-    ];
-    Ok((headers, Body::from_stream(stream(blocks))))
-}
-
-/// The blocks as they come. An error cuts the body off, so that nobody takes what came for all of it.
-fn stream(blocks: Receiver<Result<Vec<u8>, EngineError>>) -> impl stream::Stream<Item = Result<Vec<u8>, EngineError>> {
-    stream::unfold(blocks, async |mut blocks| {
-        let block = blocks.recv().await?;
-        if let Err(error) = &block {
-            tracing::error!(cause = chain(error), "results broke off");
-        }
-        Some((block, blocks))
-    })
+    let (job, blocks) = app.engine.job_results(&caller, id, get.status.0, get.format.of(get.spreadsheet)).await?;
+    Ok(download(&format!("{}-results", job.id), get.format, blocks))
 }
 
 /// Get the errors of a job, grouped
@@ -189,33 +159,6 @@ fn file_name(job: &Job) -> String {
     let format = job.source.file.as_ref().map_or(FileFormat::Csv, |file| file.format);
     let made = || format!("{}.{format}", job.id);
     job.source.file_name.clone().unwrap_or_else(made)
-}
-
-/// A content disposition that saves under this name (RFC 6266): plainly for old clients, and exactly. Whoever sent the
-/// name cannot say more with it than a name: no folder, no other header, no other parameter.
-fn attachment(name: &str) -> String {
-    let name: String = name
-        .chars()
-        .filter(|c| !c.is_control())
-        .map(|c| if matches!(c, '/' | '\\') { '_' } else { c })
-        .take(200)
-        .collect();
-    let plain: String = name
-        .chars()
-        .map(|c| match c {
-            '"' | '%' => '_',
-            c if c.is_ascii() => c,
-            _ => '_',
-        })
-        .collect();
-    let exact: String = name
-        .bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => char::from(byte).to_string(),
-            byte => format!("%{byte:02X}"),
-        })
-        .collect();
-    format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{exact}")
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod community;
 mod deliveries;
+mod download;
 mod fields;
 mod history;
 pub(super) mod job_body;
@@ -12,6 +13,8 @@ mod job_results;
 mod jobs;
 mod keys;
 mod user_bulk;
+mod user_create;
+mod user_export;
 mod user_query;
 mod users;
 mod webhooks;
@@ -34,8 +37,10 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .merge(job_results::routes())
         .merge(job_events::routes())
         .merge(users::routes())
+        .merge(user_create::routes())
         .merge(user_query::routes())
         .merge(user_bulk::routes())
+        .merge(user_export::routes())
         .merge(fields::routes())
         .merge(history::routes())
         .merge(community::routes())

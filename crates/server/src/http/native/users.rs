@@ -9,7 +9,7 @@ use crate::http::failure::Failure;
 use crate::http::page::{Cursor, Limit, Page};
 use crate::http::problem::Problems;
 use axum::extract::State;
-use axum::http::header::{ETAG, IF_MATCH};
+use axum::http::header::{ETAG, IF_MATCH, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
@@ -78,8 +78,12 @@ impl UserBody {
 }
 
 /// The user with its version as the entity tag.
-fn tagged((user, fields): (User, FieldSet)) -> impl IntoResponse {
-    ([(ETAG, format!("\"{}\"", user.version))], Json(UserBody::new(&user, &fields)))
+pub(super) fn tagged((user, fields): (User, FieldSet)) -> impl IntoResponse {
+    ([(ETAG, etag(&user))], Json(UserBody::new(&user, &fields)))
+}
+
+fn etag(user: &User) -> String {
+    format!("\"{}\"", user.version)
 }
 
 /// Which users are listed.
@@ -135,8 +139,14 @@ struct GetUser {
 /// As it is now, or as it was at a time.
 #[utoipa::path(
     get, path = "/v1/users/{id}", tag = "Users",
-    params(("id" = i64, Path, description = "The user."), GetUser),
+    params(
+        ("id" = i64, Path, description = "The user."),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag`s that are known; then 304 says that the user has one of them."),
+        GetUser,
+    ),
     responses(
+        (status = 304, description = "The user has a version that is known.",
+            headers(("ETag" = String, description = "The version."))),
         (status = 200, description = "The user.", body = UserBody,
             headers(("ETag" = String, description = "The version."))),
         Problems,
@@ -148,11 +158,23 @@ async fn get_user(
     Auth(caller): Auth,
     Id(id): Id<UserId>,
     Params(GetUser { at }): Params<GetUser>,
-) -> Result<impl IntoResponse, Failure> {
-    Ok(tagged(match at {
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let (user, fields) = match at {
         Some(at) => app.engine.get_user_at(&caller, id, at.0).await?,
         None => app.engine.get_user(&caller, id).await?,
-    }))
+    };
+    Ok(match is_known(&headers, &etag(&user)) {
+        true => (StatusCode::NOT_MODIFIED, [(ETAG, etag(&user))]).into_response(),
+        false => tagged((user, fields)).into_response(),
+    })
+}
+
+/// Whether `If-None-Match` names the tag, weak or not, or any.
+fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+    let given = headers.get_all(IF_NONE_MATCH).iter().filter_map(|header| header.to_str().ok());
+    let mut tags = given.flat_map(|text| text.split(',')).map(str::trim);
+    tags.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
 }
 
 /// What changes about a user. What is absent stays.
@@ -171,7 +193,7 @@ struct EditUser {
 
 /// The members of an object in their order, each once.
 #[derive(Debug, Default)]
-struct Members(Vec<(String, Value)>);
+pub(super) struct Members(pub(super) Vec<(String, Value)>);
 
 impl<'de> Deserialize<'de> for Members {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -315,6 +337,13 @@ fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_known_tag_is_found_among_others() {
+        let known = |text: &str| is_known(&HeaderMap::from_iter([(IF_NONE_MATCH, text.parse().unwrap())]), "\"7\"");
+        assert!(known("\"7\"") && known("\"6\", W/\"7\"") && known("*"));
+        assert!(!known("\"77\"") && !known("7") && !is_known(&HeaderMap::new(), "\"7\""));
+    }
 
     #[test]
     fn if_match_names_a_version_or_is_refused() {

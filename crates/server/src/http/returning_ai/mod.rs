@@ -6,12 +6,17 @@
 
 mod anonymous;
 mod answer;
+mod api_keys;
 mod bulk;
 mod bulk_log;
 mod community_users;
+mod field_types;
+mod histories;
 mod new_user;
+mod permissions;
 mod request;
 mod user_body;
+mod user_fields;
 mod user_filter;
 mod users;
 
@@ -31,7 +36,10 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .merge(bulk_log::routes())
         .merge(users::routes())
         .merge(user_filter::routes())
-        .merge(community_users::routes());
+        .merge(community_users::routes())
+        .merge(histories::routes())
+        .merge(api_keys::routes())
+        .merge(user_fields::routes());
     let components = routes.get_openapi_mut().components.get_or_insert_default();
     components.schemas.extend(answer::schemas());
     routes
