@@ -107,7 +107,7 @@ impl Engine {
             let detail = format!("The job is {}; wait until it has ended, or cancel it.", job.state);
             return Err(EngineError::refuse(Code::JobNotFinished, detail));
         }
-        self.settle(job).await
+        Box::pin(self.settle(job)).await
     }
 
     /// A job that was cancelled this moment may still have to be tidied up: does it, or waits for the worker that does.

@@ -12,11 +12,11 @@ use muster_core::field::FieldSet;
 use muster_core::filter::{Filter, Subject, Test};
 use muster_core::id::{Tenant, UserId};
 use muster_core::job::JobKind;
-use muster_core::key::{Key, UserKey};
+use muster_core::key::Key;
 use muster_core::scope::Scope;
 use muster_core::user::User;
 use muster_core::value::Value;
-use muster_store::{Among, Connection};
+use muster_store::Connection;
 
 /// The key of the field that holds usernames.
 const USERNAME: &str = "username";
@@ -47,19 +47,19 @@ impl UserName {
 }
 
 impl Engine {
-    /// The live user of an id or email. A username names nobody here.
-    pub async fn find_user(&self, caller: &Caller, name: &UserName) -> Result<(User, FieldSet)> {
-        caller.require(Scope::UsersRead)?;
-        let id = match name {
-            UserName::Id(id) => Some(*id),
-            UserName::Email(email) if parse_email(email).is_some() => {
-                let mut connection = self.store().read().await?;
-                let found = connection.find_users(caller.tenant, Among::Live, &[UserKey::email(email)]).await?;
-                found.first().map(|(_, id)| *id)
-            }
-            UserName::Email(_) | UserName::Username(_) => None,
+    /// The live user of an id or email. Refuses with `not_found`; a username names nobody here.
+    pub async fn find_named_user(&self, caller: &Caller, name: &UserName) -> Result<(User, FieldSet)> {
+        let key = match name {
+            UserName::Id(id) => Some(Key::Id(*id)),
+            UserName::Email(email) => parse_email(email).map(|email| Key::Email(email.to_owned())),
+            UserName::Username(_) => None,
         };
-        self.get_user(caller, id.ok_or_else(|| EngineError::not_found("user"))?).await
+        caller.require(Scope::UsersRead)?;
+        let nobody = || EngineError::not_found("user");
+        match self.find_user(caller, Scope::UsersRead, &key.ok_or_else(nobody)?).await {
+            Err(EngineError::Refused(error)) if error.code == Code::UserNotFound => Err(nobody()),
+            found => found,
+        }
     }
 
     /// Deletes a live user. Refuses with `user_not_found` or `not_found` where there is none, and with `ambiguous_match`

@@ -17,7 +17,7 @@ use crate::clock::random;
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
 use muster_core::Code;
-use muster_core::id::{JobId, Tenant};
+use muster_core::id::JobId;
 use muster_store::{KeptRequest, KeptState, KeyOwner, RESERVATION_SECONDS, StoredAnswer, Transaction};
 use sha2::{Digest, Sha256};
 use std::sync::{Arc, Mutex};
@@ -65,7 +65,7 @@ impl Reservation {
 
     /// Binds the key to the job that the transaction makes.
     pub(crate) async fn bind(&self, tx: &mut Transaction, job: JobId) -> Result<()> {
-        let days = kept_days(tx, self.0.owner.tenant).await?;
+        let days = tx.get_settings(self.0.owner.tenant).await?.retention_days.idempotency_keys;
         match tx.bind_key(&self.0.owner, &self.0.fingerprint.digest(), job, days).await? {
             true => Ok(()),
             false => Err(running()),
@@ -145,7 +145,7 @@ impl Engine {
             Some(tx) => tx,
             None => self.store().begin().await?,
         };
-        let days = kept_days(&mut tx, reservation.0.owner.tenant).await?;
+        let days = tx.get_settings(reservation.0.owner.tenant).await?.retention_days.idempotency_keys;
         if !tx.keep_answer(&reservation.0.owner, &reservation.0.fingerprint.digest(), answer, days).await? {
             return Err(running());
         }
@@ -185,12 +185,6 @@ impl Engine {
             }
         }
     }
-}
-
-/// For how many days the community keeps answers.
-async fn kept_days(tx: &mut Transaction, tenant: Tenant) -> Result<u32> {
-    let community = tx.get_community(tenant).await?.ok_or_else(|| EngineError::not_found("community"))?;
-    Ok(community.settings.retention_days.idempotency_keys)
 }
 
 /// The key belongs to another request.

@@ -1,6 +1,7 @@
 //! What the engine keeps with a job.
 
 use muster_core::id::UserId;
+use muster_core::intake::Limits;
 use muster_core::intake::sniff::Source;
 use muster_core::job::Relation;
 use muster_store::JobRef;
@@ -24,6 +25,9 @@ pub struct Input {
     /// otherwise.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub listing: Vec<String>,
+    /// What the file may cost to read, as it was when the file was accepted: so every process reads it alike, for ever.
+    #[serde(default)]
+    pub limits: Limits,
     /// The user whom an erasure erases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub erases: Option<UserId>,
@@ -32,7 +36,15 @@ pub struct Input {
 impl Input {
     /// The input of a job that has no file.
     pub(crate) fn none() -> Self {
-        Self { file_name: None, size_bytes: 0, sha256: String::new(), file: None, listing: Vec::new(), erases: None }
+        Self {
+            file_name: None,
+            size_bytes: 0,
+            sha256: String::new(),
+            file: None,
+            listing: Vec::new(),
+            limits: Limits::default(),
+            erases: None,
+        }
     }
 }
 

@@ -80,7 +80,7 @@ pub use idempotency::{Fingerprint, Reservation, Reserved, reused};
 pub use job::{Input, Job};
 pub use job_log::{JobDetails, JobLog};
 pub use jobs::{JobPage, JobView};
-pub use keys::{KeyCheck, MadeKey, NewKey};
+pub use keys::{IssuedToken, KeyCheck, MadeKey, NewKey};
 #[cfg(feature = "testing")]
 pub use muster_store::testing;
 pub use muster_store::{

@@ -16,10 +16,10 @@ use crate::sort::{BUFFER_BYTES, Sorted, Sorter};
 use muster_core::Code;
 use muster_core::field::FieldSet;
 use muster_core::id::JobId;
+use muster_core::intake::ReadError;
 use muster_core::intake::json::table::Table;
 use muster_core::intake::records::Record;
 use muster_core::intake::sniff::Source;
-use muster_core::intake::{Limits, ReadError};
 use muster_core::outcome::{Outcome, Status};
 use muster_core::scope::Scope;
 use serde::Serialize;
@@ -274,7 +274,7 @@ fn write_results(
     };
     let mut records = match is_without_originals(job) {
         true => None,
-        false => Some(open_records(engine.staging(), name, &source)?),
+        false => Some(open_records(engine.staging(), name, &source, job.source.limits)?),
     };
     let mut selection = Selection::open(engine.staging(), job)?;
     let (mut record, mut number, mut written) = (Record::new(), 0, 0);
@@ -314,8 +314,8 @@ fn tabulate(engine: &Engine, job: &Job, format: ResultFormat) -> Result<Option<T
     let Some(file) = job.source.file.as_ref().filter(wants) else {
         return Ok(None);
     };
-    let mut records = open_records(engine.staging(), &job.staged, file)?;
-    let (mut record, mut table, most) = (Record::new(), Table::default(), Limits::default().columns);
+    let mut records = open_records(engine.staging(), &job.staged, file, job.source.limits)?;
+    let (mut record, mut table, most) = (Record::new(), Table::default(), job.source.limits.columns);
     loop {
         match records.read(&mut record) {
             Ok(true) => record.json().map_or(Ok(()), |text| table.add(text, most))?,

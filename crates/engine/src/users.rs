@@ -6,12 +6,14 @@ use crate::chunk::{Chunk, Order, Source, plan_chunk, sees};
 use crate::commit;
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
+use crate::lookup::{Found, find};
 use crate::prepare::PreparedRow;
 use jiff::Timestamp;
 use muster_core::email::parse_email;
 use muster_core::error::{Fault, RowError, excerpt};
 use muster_core::field::{Field, FieldNumber, FieldSet};
 use muster_core::id::UserId;
+use muster_core::identity::Identity;
 use muster_core::job::{JobKind, Overdraft};
 use muster_core::key::{Key, UserKey};
 use muster_core::plan::{Edit, Row, Rules};
@@ -30,6 +32,8 @@ const TAKEN_BACK: u32 = 500;
 pub struct UserEdit {
     /// The email.
     pub email: Patch<String>,
+    /// Identities that the user gets beside those that it has.
+    pub identities: Vec<Identity>,
     /// Values by field key: absent keeps, null clears, `{"op","value"}` operates, anything else overwrites.
     pub values: Vec<(String, Json)>,
     /// The version that the user must have.
@@ -54,6 +58,26 @@ impl Engine {
         let fields = self.fields(caller.tenant).await?;
         let user = self.store().read().await?.get_user(caller.tenant, id, &fields).await?;
         let user = user.filter(|user| !user.deleted).ok_or_else(|| EngineError::not_found("user"))?;
+        Ok((user, fields))
+    }
+
+    /// The live user whom a key names, for somebody who has the scope for what is to be done next. Refuses with
+    /// `user_not_found`, or with `ambiguous_match` where there are several.
+    pub async fn find_user(&self, caller: &Caller, scope: Scope, key: &Key) -> Result<(User, FieldSet)> {
+        caller.require(scope)?;
+        let fields = self.fields(caller.tenant).await?;
+        let mut connection = self.store().read().await?;
+        let found = find(&mut connection, caller.tenant, JobKind::Update, &[key]).await?.remove(0);
+        if found == Found::Several {
+            let detail = format!("There are several users with {}; say the language too.", key.describe(&fields));
+            return Err(EngineError::refuse(Code::AmbiguousMatch, detail));
+        }
+        let user = match found.one() {
+            Some(id) => connection.get_user(caller.tenant, id, &fields).await?.filter(|user| !user.deleted),
+            None => None,
+        };
+        let nobody = || EngineError::refuse(Code::UserNotFound, format!("Nobody has {}.", key.describe(&fields)));
+        let user = user.ok_or_else(nobody)?;
         Ok((user, fields))
     }
 
@@ -291,6 +315,10 @@ impl Edits {
 pub(crate) fn edits(edit: &UserEdit, fields: &FieldSet) -> Result<Edits, Error> {
     let mut edits = Edits::default();
     edits.push_email("/email", &edit.email)?;
+    if !edit.identities.is_empty() {
+        let patch = Patch::Set((Operator::Add, Value::Identities(edit.identities.clone())));
+        edits.push(FieldNumber::IDENTITIES, "identities", "/identities".to_owned(), patch);
+    }
     for (key, json) in &edit.values {
         let pointer = format!("/values/{key}");
         let field = writable(fields, key, &pointer)?;

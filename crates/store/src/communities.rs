@@ -90,4 +90,10 @@ impl Connection {
                    WHERE settings LIKE '%\"anonymous_import\":\"create_only\"%' OR settings LIKE '%\"anonymous_import\":\"upsert\"%'";
         self.query_one(sql, &[], |row| Ok(row.int(0)? > 0)).await
     }
+
+    /// What a community that exists decided for itself.
+    pub async fn get_settings(&mut self, tenant: Tenant) -> Result<Settings> {
+        let sql = "SELECT settings FROM communities WHERE tenant = $1";
+        self.query_one(sql, params![tenant.0], |row| row.json(0)).await
+    }
 }

@@ -144,7 +144,7 @@ impl<'a> Search<'a> {
         fields: &'a FieldSet,
     ) -> Result<Self> {
         let file = job.source.file.as_ref().filter(|_| job.file_erased_at.is_none());
-        let records = file.map(|file| open_records(staging, &job.staged, file)).transpose()?;
+        let records = file.map(|file| open_records(staging, &job.staged, file, job.source.limits)).transpose()?;
         let parser = columns.map(|columns| RowParser::new(columns, fields, &job.options));
         Ok(Self { records, record: Record::new(), parser, subject, fields, is_theirs: false, found: false })
     }

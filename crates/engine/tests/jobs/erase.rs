@@ -78,7 +78,7 @@ async fn past(bench: &Bench) -> Past {
     let edit = muster_engine::UserEdit {
         email: muster_core::Patch::Set("Ann@x.org".into()),
         values: vec![("first_name".into(), "Annabelle".into())],
-        if_version: None,
+        ..Default::default()
     };
     bench.engine.edit_user(&bench.caller, ann, &edit).await.expect("it is changed");
     // A row that fails before it names anybody: only the file says who it was about.

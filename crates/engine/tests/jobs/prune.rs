@@ -191,6 +191,6 @@ async fn whoever_is_erased_after_its_names_were_pruned_leaves_no_file_that_may_h
 }
 
 async fn rename(bench: &Bench, user: UserId) {
-    let edit = muster_engine::UserEdit { email: Patch::Set("ann@x.org".into()), values: Vec::new(), if_version: None };
+    let edit = muster_engine::UserEdit { email: Patch::Set("ann@x.org".into()), ..Default::default() };
     bench.engine.edit_user(&bench.caller, user, &edit).await.expect("it is changed");
 }

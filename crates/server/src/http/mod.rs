@@ -22,6 +22,7 @@ mod native;
 mod operations;
 mod page;
 mod problem;
+mod propeller;
 mod returning_ai;
 mod upload;
 mod words;
@@ -80,7 +81,10 @@ pub fn router(engine: Engine, config: HttpConfig) -> Router {
     let document = document.to_json().expect("the document is made of plain values").into();
     let limits = Arc::new(Limits::new(&config, engine.clock()));
     let app = App { engine, config: config.into(), limits, document, operations };
-    let routes = documented.merge(operations::routes()).nest(returning_ai::ALIAS, returning_ai::routes().into());
+    let routes = documented
+        .merge(operations::routes())
+        .nest(returning_ai::ALIAS, returning_ai::routes().into())
+        .merge(Router::from(propeller::routes()));
     served(routes, app)
 }
 
@@ -114,6 +118,7 @@ pub fn openapi() -> OpenApi {
 fn routes() -> OpenApiRouter<App> {
     let routes = OpenApiRouter::with_openapi(document());
     let mut routes = routes.merge(native::routes()).nest(returning_ai::PREFIX, returning_ai::routes());
+    routes = routes.nest(propeller::PREFIX, propeller::routes());
     idempotency::declare(routes.get_openapi_mut());
     routes
 }
@@ -136,7 +141,13 @@ fn document() -> OpenApi {
         .scheme(HttpAuthScheme::Bearer)
         .description(Some("`Authorization: Bearer KEY`; `Authorization: Token KEY` is the same."))
         .build();
-    let components = utoipa::openapi::ComponentsBuilder::new().security_scheme("key", SecurityScheme::Http(key));
+    let client = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Basic)
+        .description(Some("The id of a key and the key; or both in the form, as the operation says."))
+        .build();
+    let components = utoipa::openapi::ComponentsBuilder::new()
+        .security_scheme("key", SecurityScheme::Http(key))
+        .security_scheme("client", SecurityScheme::Http(client));
     document.components = Some(components.build());
     document
 }

@@ -20,6 +20,7 @@ mod limits;
 mod multipart;
 mod odd;
 mod operations;
+mod propeller;
 mod queries;
 mod results;
 mod returning_ai_anonymous;

@@ -43,6 +43,7 @@ async fn a_community_keeps_its_name_and_settings(bench: Bench) {
     assert_eq!(read.find_community(CommunityId::from_bytes([1; 12])).await.expect("it is read"), Some(written));
     let other = read.get_community(other).await.expect("it is read").expect("it is there");
     assert_eq!((other.name.as_str(), other.settings), ("Test", Settings::default()));
+    assert_eq!(read.get_settings(tenant).await.expect("they are read"), settings);
 }
 
 async fn an_erased_user_leaves_no_row_and_others_stay(bench: Bench) {

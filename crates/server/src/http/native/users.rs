@@ -245,7 +245,8 @@ async fn edit_user(
     headers: HeaderMap,
     Json(edit): Json<EditUser>,
 ) -> Result<impl IntoResponse, Failure> {
-    let edit = UserEdit { email: edit.email, values: edit.values.0, if_version: if_match(&headers)? };
+    let if_version = if_match(&headers)?;
+    let edit = UserEdit { email: edit.email, values: edit.values.0, if_version, ..UserEdit::default() };
     Ok(tagged(app.engine.edit_user(&caller, id, &edit).await?))
 }
 

@@ -91,6 +91,6 @@ async fn get_community_user(
     Within(caller, name): Within<UserName>,
     _: NoParams,
 ) -> Result<Json<Answer<UserBody>>, Failure> {
-    let (user, fields) = app.engine.find_user(&caller, &name).await?;
+    let (user, fields) = app.engine.find_named_user(&caller, &name).await?;
     Ok(Json(Answer::ok("Get user successful", UserBody::new(&user, &fields))))
 }

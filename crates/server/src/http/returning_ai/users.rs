@@ -111,7 +111,7 @@ async fn get_user_info(
     _: NoParams,
     Body(body): Body<GetUserInfo>,
 ) -> Result<Json<Success<UserInfo>>, Failure> {
-    let (user, fields) = app.engine.find_user(&caller, &UserName::read(&body.id_or_email.0)).await?;
+    let (user, fields) = app.engine.find_named_user(&caller, &UserName::read(&body.id_or_email.0)).await?;
     let today = app.engine.clock().now().to_zoned(TimeZone::UTC).start_of_day();
     let midnight = today.map_or(jiff::Timestamp::UNIX_EPOCH, |day| day.timestamp());
     let xp = app.engine.earned_since(&caller, user.id, "xp", midnight).await?;
