@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub enum ActorKind {
     /// Somebody with an API key.
     ApiKey,
+    /// Somebody without a key, at the one door that is open to them.
+    Anonymous,
     /// An administrator at the server's own command line.
     System,
 }
@@ -22,4 +24,11 @@ pub struct Actor {
     pub id: String,
     /// Its name, as it was then.
     pub name: String,
+}
+
+impl Actor {
+    /// Everybody without a key: nothing is known of them, and nothing is kept.
+    pub fn anonymous() -> Self {
+        Self { kind: ActorKind::Anonymous, id: String::new(), name: "anonymous".to_owned() }
+    }
 }

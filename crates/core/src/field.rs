@@ -487,6 +487,8 @@ pub const BUILT_IN: &[(&str, &str, FieldType)] = &[
     ("gravatar_url", "Gravatar URL", FieldType::Text),
     ("linkedin_url", "LinkedIn URL", FieldType::Text),
     ("twitter_url", "Twitter URL", FieldType::Text),
+    ("xp", "XP", FieldType::Integer),
+    ("coins", "Coins", FieldType::Integer),
 ];
 
 /// The built-in fields that every client knows. Those of one product only are kept out of templates until they hold a

@@ -2,6 +2,7 @@
 //! inserted, and only then is it answered. Accepted means durable: a crash between any two steps leaves nothing, or a job
 //! that runs.
 
+use crate::anonymous::{self, AnonymousLimits};
 use crate::caller::Caller;
 use crate::clock::job_id;
 use crate::engine::Engine;
@@ -11,11 +12,12 @@ use crate::job::{Input, Job, folder, is_kept, object};
 use crate::prepare::hex;
 use crate::staging::Incoming;
 use muster_core::command::Command;
-use muster_core::field::{FieldNumber, FieldSet};
+use muster_core::error::{Fault, excerpt};
+use muster_core::field::normalize_name;
 use muster_core::id::Tenant;
 use muster_core::intake;
 use muster_core::intake::encoding::Encoding;
-use muster_core::intake::header::{Columns, Role};
+use muster_core::intake::header::Columns;
 use muster_core::intake::sniff::{Format, SniffOptions, Sniffer};
 use muster_core::job::{JobKind, JobOptions, is_name};
 use muster_core::scope::Scope;
@@ -39,6 +41,8 @@ pub struct Limits {
     pub index_entries: u32,
     /// How long somebody waits for a job who is answered from its results.
     pub answer_within: Duration,
+    /// What people without a key may send.
+    pub anonymous: AnonymousLimits,
 }
 
 impl Default for Limits {
@@ -49,6 +53,7 @@ impl Default for Limits {
             open_jobs: 1_000,
             index_entries: 50_000,
             answer_within: Duration::from_secs(60),
+            anonymous: AnonymousLimits::default(),
         }
     }
 }
@@ -208,7 +213,16 @@ impl Upload {
         tokio::task::block_in_place(|| describe(engine.staging(), &mut incoming, &mut file, sheet, limits))?;
         let fields = engine.fields(caller.tenant).await?;
         let columns = file.columns(&fields, &new.options)?;
-        check_columns(&columns, &fields, &new)?;
+        if new.exact_columns.is_some() && file.format.is_json() {
+            return Err(EngineError::refuse(
+                Code::UnsupportedFormat,
+                "Send a CSV file or a workbook; JSON has no columns.",
+            ));
+        }
+        check_columns(&columns, &new)?;
+        tokio::task::block_in_place(|| {
+            anonymous::check_file(&engine, &caller, &mut incoming, &file, (&columns, &fields))
+        })?;
 
         let of = JobRef { tenant: caller.tenant, id: job_id() };
         let (object, size_bytes) = (object(of, "input"), incoming.bytes());
@@ -294,7 +308,9 @@ impl Engine {
             actor: &caller.actor,
             submitted_at: self.clock().now(),
         };
-        Ok(tx.insert_job(of.tenant, &job).await.inspect_err(|_| self.staging().remove(object))?)
+        let job = tx.insert_job(of.tenant, &job).await.inspect_err(|_| self.staging().remove(object))?;
+        anonymous::check_open_with(self, tx, caller).await.inspect_err(|_| self.staging().remove(object))?;
+        Ok(job)
     }
 
     /// Removes what processes left behind that died: parts of files, files of which no job knows, what jobs do not need
@@ -311,30 +327,26 @@ impl Engine {
     }
 }
 
-/// Refuses columns that the door does not take, where it takes only certain ones.
-fn check_columns(columns: &Columns, fields: &FieldSet, new: &NewJob) -> Result<()> {
+/// Refuses every column that the door does not take, and every one that it needs and that is not there, where it takes only
+/// certain ones.
+fn check_columns(columns: &Columns, new: &NewJob) -> Result<(), Error> {
     let Some(exact) = new.exact_columns else { return Ok(()) };
-    let mut found: Vec<&str> = Vec::new();
-    for role in &columns.roles {
-        match role {
-            Role::Key => found.push(new.options.match_by.as_ref().map_or("email", |match_by| match_by.as_str())),
-            Role::Field { number, operator } => {
-                found.push(if *number == FieldNumber::EMAIL {
-                    "email"
-                } else {
-                    fields.key_of(*number).unwrap_or_default()
-                });
-                found.extend(operator.map(|_| "operator"));
-            }
-            Role::Identity => found.push("identity"),
-            Role::Operator | Role::Ignored => {}
-        }
-    }
-    let mut wanted = exact.to_vec();
-    wanted.sort_unstable();
-    found.sort_unstable();
-    if wanted == found && columns.names.len() == exact.len() {
+    let is_in = |name: &str, names: &[&str]| names.iter().any(|one| normalize_name(one) == normalize_name(name));
+    let names: Vec<&str> = columns.names.iter().map(String::as_str).collect();
+    let fault = |name: &str, message: String| Fault {
+        column: Some(name.to_owned()),
+        pointer: None,
+        code: Code::UnknownColumn,
+        message,
+    };
+    let extra = names.iter().filter(|name| !is_in(name, exact));
+    let extra = extra.map(|name| fault(name, format!("\"{}\" cannot be changed here", excerpt(name))));
+    let missing = exact.iter().filter(|name| !is_in(name, &names));
+    let missing = missing.map(|name| fault(name, format!("no column is called \"{name}\"")));
+    let errors: Vec<Fault> = extra.chain(missing).collect();
+    if errors.is_empty() {
         return Ok(());
     }
-    Err(EngineError::refuse(Code::UnknownColumn, format!("The columns must be exactly {}.", exact.join(", "))))
+    let detail = format!("The columns must be exactly {}, in any order.", exact.join(", "));
+    Err(Error { errors, ..Error::new(Code::UnknownColumn, detail) })
 }

@@ -23,6 +23,23 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Refuses with `not_found` where a text does not name the caller's own community, whatever else it names.
+    pub fn require_community(&self, id: &str) -> Result<()> {
+        match id.parse() {
+            Ok(named) if self.community == named => Ok(()),
+            _ => Err(EngineError::refuse(Code::NotFound, "There is no such community.")),
+        }
+    }
+
+    /// The same caller, who may do the second if it may do the first: for faces whose product has one permission for both.
+    #[must_use]
+    pub fn implying(mut self, has: Scope, gives: Scope) -> Self {
+        if self.scopes.contains(&has) && !self.scopes.contains(&gives) {
+            self.scopes.push(gives);
+        }
+        self
+    }
+
     /// Refuses with `missing_scope` where the caller lacks it.
     pub fn require(&self, scope: Scope) -> Result<()> {
         self.require_any(&[scope])

@@ -4,6 +4,7 @@ use crate::caller::Caller;
 use crate::clock::field_id;
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
+use jiff::Timestamp;
 use muster_core::field::{Field, FieldSet, NewField};
 use muster_core::id::FieldId;
 use muster_core::scope::Scope;
@@ -27,8 +28,32 @@ impl Engine {
         fields.iter().find(|field| field.id == id).cloned().ok_or_else(|| EngineError::not_found("field"))
     }
 
+    /// The fields that can be written, and when each was made.
+    pub async fn list_fields_with_times(&self, caller: &Caller) -> Result<Vec<(Field, Timestamp)>> {
+        let fields = self.list_fields(caller).await?;
+        let times = self.store().read().await?.list_field_times(caller.tenant).await?;
+        let made = |field: &Field| times.iter().find(|(number, _)| *number == field.number).map(|(_, at)| *at);
+        Ok(fields.active().filter_map(|field| Some((field.clone(), made(field)?))).collect())
+    }
+
+    /// The keys of the fields that can be written and that ids, keys or names mean, whichever way they are written; none
+    /// where a text means no field. For whoever may read or write users.
+    pub async fn field_keys(&self, caller: &Caller, names: &[&str]) -> Result<Vec<Option<String>>> {
+        caller.require_any(&[Scope::UsersRead, Scope::UsersWrite])?;
+        let fields = self.fields(caller.tenant).await?;
+        let of_id = |id: FieldId| fields.iter().find(|field| field.id == id);
+        let field = |name: &&str| name.parse().ok().and_then(of_id).or_else(|| fields.find_by_name(name));
+        let key = |name| field(name).filter(|field| !field.archived).map(|field| field.key.clone());
+        Ok(names.iter().map(key).collect())
+    }
+
     /// Makes a field. Refuses with `field_exists` where its name or key is taken.
     pub async fn create_field(&self, caller: &Caller, new: &NewField) -> Result<Field> {
+        Ok(self.create_field_with_time(caller, new).await?.0)
+    }
+
+    /// The same, and when that was.
+    pub async fn create_field_with_time(&self, caller: &Caller, new: &NewField) -> Result<(Field, Timestamp)> {
         caller.require(Scope::FieldsWrite)?;
         let mut tx = self.store().begin().await?;
         tx.lock_fields(caller.tenant).await?;
@@ -36,6 +61,6 @@ impl Engine {
         let now = self.clock().now();
         let made = tx.insert_field(caller.tenant, field_id(), &key, &name, new.kind, &new.rules, false, now).await?;
         caller.commit(tx).await?;
-        Ok(made)
+        Ok((made, now))
     }
 }

@@ -8,13 +8,18 @@ use jiff::Timestamp;
 use muster_core::field::{FieldNumber, FieldSet};
 use muster_core::id::{JobId, UserId};
 use muster_core::job::JobKind;
+use muster_core::key::Key;
 use muster_core::scope::Scope;
 use muster_core::user::{Change, Operator};
 use muster_core::value::Value;
 use muster_core::{Code, Error, Patch};
 use muster_store::{ChangeSet, CommitInfo, HistoryFilter, Place};
+use rust_decimal::Decimal;
 use serde_json::Value as Json;
 use std::fmt;
+
+/// How many change sets are read at a time to find what was earned.
+const EARNED_AT_ONCE: u32 = 500;
 
 /// Which part of the history is asked for. Every part narrows the answer.
 #[derive(Clone, Debug, Default)]
@@ -197,12 +202,41 @@ impl Engine {
         Ok(page)
     }
 
+    /// By how much a number of a user rose since a time, falls not counted; 0 for a field that is no number or not there.
+    pub async fn earned_since(&self, caller: &Caller, user: UserId, field: &str, since: Timestamp) -> Result<Decimal> {
+        caller.require(Scope::UsersRead)?;
+        let fields = self.fields(caller.tenant).await?;
+        let Some(number) = fields.number_of(field) else { return Ok(Decimal::ZERO) };
+        let mut connection = self.store().read().await?;
+        let (mut earned, mut before) = (Decimal::ZERO, None);
+        loop {
+            let filter = HistoryFilter {
+                user: Some(user),
+                field: Some(number),
+                since: Some(since),
+                before,
+                ..HistoryFilter::default()
+            };
+            let sets = connection.list_changes(caller.tenant, &filter, EARNED_AT_ONCE, &fields).await?;
+            let Some(last) = sets.last() else { return Ok(earned) };
+            before = Some(filter.place_of(last));
+            let changes = sets.iter().flat_map(|set| &set.changes).filter(|change| change.field == number);
+            let rises = changes.filter_map(Change::ledger).map(|(delta, _)| delta).filter(Decimal::is_sign_positive);
+            earned = rises.fold(earned, |sum, rise| sum.saturating_add(rise));
+        }
+    }
+
     /// Changes one field of a live user and gives the entry of the history that it made. Where the field held the value
     /// already nothing was made, and the entry is the last one of the field, if it has any.
     pub async fn make_change(&self, caller: &Caller, new: &NewChange) -> Result<MadeChange> {
         caller.require(Scope::UsersWrite)?;
         let one = |fields: &FieldSet| {
-            Ok(OneChange { kind: JobKind::Update, id: new.user, edits: new.edits(fields)?.0, if_version: None })
+            Ok(OneChange {
+                kind: JobKind::Update,
+                key: Key::Id(new.user),
+                edits: new.edits(fields)?.0,
+                if_version: None,
+            })
         };
         let ChangedUser { mut tx, user, changed, fields } = self.change_user(caller, one).await?;
         let (before, field) = (Some(Place::Version(user.version + 1)), Some(new.edits(&fields)?.1));

@@ -30,6 +30,18 @@ pub struct JobView {
     pub eta_seconds: Option<f64>,
 }
 
+impl JobView {
+    /// How far it is, in percent: reading the file is the first half, applying its rows the second.
+    pub fn percent(&self) -> u8 {
+        let part = |done: u64, all: u64| (done.min(all) * 50).checked_div(all).unwrap_or(0) as u8;
+        match (self.job.state.is_final(), &self.job.prepared) {
+            (true, _) => 100,
+            (false, None) => part(self.job.bytes_done, self.job.source.size_bytes),
+            (false, Some(_)) => 50 + part(self.rows_done, self.job.counts.received),
+        }
+    }
+}
+
 /// Jobs, newest first.
 #[derive(Clone, Debug)]
 pub struct JobPage {

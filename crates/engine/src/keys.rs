@@ -86,14 +86,13 @@ impl Engine {
         Ok(made)
     }
 
-    async fn insert_key(&self, tenant: Tenant, of: CommunityId, new: &NewKey) -> Result<(Transaction, MadeKey)> {
-        let name = new.name.trim();
-        if !is_name(name, 100) {
-            return Err(EngineError::refuse(
-                Code::InvalidRequest,
-                "A key has a name of 1 to 100 characters, none of them a control character.",
-            ));
-        }
+    pub(crate) async fn insert_key(
+        &self,
+        tenant: Tenant,
+        of: CommunityId,
+        new: &NewKey,
+    ) -> Result<(Transaction, MadeKey)> {
+        let name = checked_name(&new.name)?;
         let secret = secret(of, KEY_LENGTH);
         let mut scopes = new.scopes.clone();
         scopes.sort_unstable();
@@ -113,10 +112,7 @@ impl Engine {
     /// Makes a key for the caller's community. It cannot have a scope that the caller lacks (`scope_escalation`).
     pub async fn grant_key(&self, caller: &Caller, new: &NewKey) -> Result<MadeKey> {
         caller.require(Scope::KeysWrite)?;
-        if let Some(scope) = new.scopes.iter().find(|scope| !caller.scopes.contains(scope)) {
-            let detail = format!("Your key does not have the scope {scope} and cannot grant it.");
-            return Err(EngineError::refuse(Code::ScopeEscalation, detail));
-        }
+        check_granted(caller, &new.scopes)?;
         let (tx, made) = self.insert_key(caller.tenant, caller.community, new).await?;
         caller.commit(tx).await?;
         Ok(made)
@@ -195,7 +191,7 @@ impl Engine {
             true => connection.find_api_key_of_token(community.tenant, &hash, now).await?,
             false => connection.find_api_key(community.tenant, &hash).await?,
         };
-        let valid = |key: &ApiKey| key.revoked_at.is_none() && key.expires_at.is_none_or(|end| now < end);
+        let valid = |key: &ApiKey| key.is_valid(now);
         Ok(found.filter(valid).map(|key| (community, key)))
     }
 }
@@ -214,4 +210,22 @@ fn caller_of(community: &Community, key: &ApiKey) -> Caller {
 fn secret(community: CommunityId, length: usize) -> String {
     let random = Alphanumeric.sample_string(&mut UnwrapErr(SysRng), length - COMMUNITY_LENGTH);
     format!("{community}{random}")
+}
+
+/// The name of a key without spaces around it. Refuses with `invalid_request` what cannot be one.
+pub(crate) fn checked_name(name: &str) -> Result<&str> {
+    let message = "A key has a name of 1 to 100 characters, none of them a control character.";
+    let name = name.trim();
+    if is_name(name, 100) { Ok(name) } else { Err(EngineError::refuse(Code::InvalidRequest, message)) }
+}
+
+/// Refuses with `scope_escalation` to grant what the caller lacks.
+pub(crate) fn check_granted(caller: &Caller, scopes: &[Scope]) -> Result<()> {
+    match scopes.iter().find(|scope| !caller.scopes.contains(scope)) {
+        None => Ok(()),
+        Some(scope) => {
+            let detail = format!("Your key does not have the scope {scope} and cannot grant it.");
+            Err(EngineError::refuse(Code::ScopeEscalation, detail))
+        }
+    }
 }

@@ -60,7 +60,7 @@ impl Engine {
         caller.require(Scope::UsersRead)?;
         let fields = self.fields(caller.tenant).await?;
         let (filter, sort) = (read_filter(query.filter.as_deref(), &fields)?, read_sort(query, &fields)?);
-        let wanted = query.values.as_deref().map(|keys| numbers(keys, &fields)).transpose()?;
+        let wanted = query.wanted(&fields)?;
         let after = query.cursor.as_ref().map(|cursor| sort.after(cursor)).transpose()?;
         let entries = self.limits().index_entries;
         let search = Search {
@@ -78,6 +78,13 @@ impl Engine {
             users.iter_mut().for_each(|user| user.values.retain(|number| wanted.contains(&number)));
         }
         Ok(FoundUsers { users, fields, next, examined })
+    }
+}
+
+impl UserQuery {
+    /// The fields whose values are wanted; none: all.
+    pub(crate) fn wanted(&self, fields: &FieldSet) -> Result<Option<Vec<FieldNumber>>, Error> {
+        self.values.as_deref().map(|keys| numbers(keys, fields)).transpose()
     }
 }
 

@@ -220,7 +220,12 @@ impl Engine {
     pub async fn job_errors(&self, caller: &Caller, id: JobId) -> Result<Vec<ErrorGroup>> {
         caller.require(Scope::JobsRead)?;
         caller.require(Scope::UsersRead)?;
-        let (_, mut outcomes) = self.outcomes(self.find_job(caller, id).await?).await?;
+        let job = self.find_job(caller, id).await?;
+        self.group_errors(job).await
+    }
+
+    pub(crate) async fn group_errors(&self, job: Job) -> Result<Vec<ErrorGroup>> {
+        let (_, mut outcomes) = self.outcomes(job).await?;
         tokio::task::block_in_place(|| {
             let mut groups: BTreeMap<(Code, Option<String>), ErrorGroup> = BTreeMap::new();
             while let Some(outcome) = outcomes.next()? {

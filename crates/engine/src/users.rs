@@ -149,7 +149,12 @@ impl Engine {
     pub async fn edit_user(&self, caller: &Caller, id: UserId, edit: &UserEdit) -> Result<(User, FieldSet)> {
         caller.require(Scope::UsersWrite)?;
         let one = |fields: &FieldSet| {
-            Ok(OneChange { kind: JobKind::Update, id, edits: edits(edit, fields)?, if_version: edit.if_version })
+            Ok(OneChange {
+                kind: JobKind::Update,
+                key: Key::Id(id),
+                edits: edits(edit, fields)?,
+                if_version: edit.if_version,
+            })
         };
         let changed = self.change_user(caller, one).await?;
         caller.commit(changed.tx).await?;
@@ -160,7 +165,9 @@ impl Engine {
     /// `version_mismatch` where the user must have a version and has another.
     pub async fn delete_user(&self, caller: &Caller, id: UserId, if_version: Option<i64>) -> Result<()> {
         caller.require(Scope::UsersDelete)?;
-        let one = |_: &FieldSet| Ok(OneChange { kind: JobKind::Delete, id, edits: Edits::default(), if_version });
+        let one = |_: &FieldSet| {
+            Ok(OneChange { kind: JobKind::Delete, key: Key::Id(id), edits: Edits::default(), if_version })
+        };
         let changed = self.change_user(caller, one).await?;
         caller.commit(changed.tx).await
     }
@@ -169,8 +176,9 @@ impl Engine {
     /// what named it. One who is not deleted stays as it is.
     pub async fn restore_user(&self, caller: &Caller, id: UserId) -> Result<(User, FieldSet)> {
         caller.require(Scope::UsersDelete)?;
-        let one =
-            |_: &FieldSet| Ok(OneChange { kind: JobKind::Restore, id, edits: Edits::default(), if_version: None });
+        let one = |_: &FieldSet| {
+            Ok(OneChange { kind: JobKind::Restore, key: Key::Id(id), edits: Edits::default(), if_version: None })
+        };
         let changed = self.change_user(caller, one).await?;
         caller.commit(changed.tx).await?;
         Ok((changed.user, changed.fields))
@@ -198,35 +206,51 @@ impl Engine {
         fields: &FieldSet,
         change: OneChange,
     ) -> Result<Option<(Transaction, User, bool)>> {
-        let OneChange { kind, id, edits: Edits { edits, columns, pointers }, if_version } = change;
-        let row = Row { record: 1, line: 0, key: Key::Id(id), edits, creates: true };
-        let chunk = Chunk::of(PreparedRow::new(Some(id), row));
-        let rules = Rules { kind, overdraft: Overdraft::Reject, fields, columns: &columns };
-        let order = Order { tenant: caller.tenant, rules, dry_run: false, undoes: None, filter: None };
+        let OneChange { kind, key, edits: Edits { edits, columns, pointers }, if_version } = change;
         let (mut tx, reserved) = self.store().begin_commit(caller.tenant, 0).await?;
         let now = self.clock().now();
-        let held = tx.lock_users(caller.tenant, &[id], fields).await?.pop().map(|loaded| loaded.user);
-        let held = held.filter(|user| sees(kind, &Key::Id(id), user)).ok_or_else(|| EngineError::not_found("user"))?;
-        check_version(&held, if_version)?;
+        let (hint, version) = match key {
+            Key::Id(id) => (Some(id), lock_user(&mut tx, caller, (kind, id), fields, if_version).await?),
+            Key::Email(_) | Key::Identity(_) | Key::Unique(..) => (None, 0),
+        };
+        let row = Row { record: 1, line: 0, key, edits, creates: true };
+        let chunk = Chunk::of(PreparedRow::new(hint, row));
+        let rules = Rules { kind, overdraft: Overdraft::Reject, fields, columns: &columns };
+        let order = Order { tenant: caller.tenant, rules, dry_run: false, undoes: None, filter: None };
         let planned = plan_chunk(&chunk, &order, None, now, Source::Locked(&mut tx)).await?;
         if let Some(reason) = planned.record.outcomes.iter().find_map(|outcome| outcome.reason.as_ref()) {
             return Err(refused(&reason.error, &columns, &pointers).into());
         }
+        let id = planned.record.outcomes.iter().find_map(|outcome| outcome.user);
+        let id = id.ok_or_else(|| EngineError::not_found("user"))?;
         let commit = NewCommit { id: reserved.commit, at: now, job: None, actor: &caller.actor };
         if !commit::write(&mut tx, caller.tenant, planned, &commit).await? {
             return Ok(None);
         }
-        let version = held.version;
-        let user = tx.get_user(caller.tenant, id, fields).await?.unwrap_or(held);
+        let user = tx.get_user(caller.tenant, id, fields).await?.ok_or_else(|| EngineError::not_found("user"))?;
         let changed = user.version > version;
         Ok(Some((tx, user, changed)))
     }
 }
 
+/// Locks a user to whom something of a kind is to be done, and gives its version.
+async fn lock_user(
+    tx: &mut Transaction,
+    caller: &Caller,
+    (kind, id): (JobKind, UserId),
+    fields: &FieldSet,
+    if_version: Option<i64>,
+) -> Result<i64> {
+    let held = tx.lock_users(caller.tenant, &[id], fields).await?.pop().map(|loaded| loaded.user);
+    let held = held.filter(|user| sees(kind, &Key::Id(id), user)).ok_or_else(|| EngineError::not_found("user"))?;
+    check_version(&held, if_version)?;
+    Ok(held.version)
+}
+
 /// What is done to one user.
 pub(crate) struct OneChange {
     pub kind: JobKind,
-    pub id: UserId,
+    pub key: Key,
     pub edits: Edits,
     pub if_version: Option<i64>,
 }

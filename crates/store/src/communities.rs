@@ -84,6 +84,13 @@ impl Connection {
         self.query_opt(&sql, params![tenant.0], community).await
     }
 
+    /// Whether any community lets people without a key import. Settings are kept as they were written: a text.
+    pub async fn is_any_community_open(&mut self) -> Result<bool> {
+        let sql = "SELECT count(*) FROM communities
+                   WHERE settings LIKE '%\"anonymous_import\":\"create_only\"%' OR settings LIKE '%\"anonymous_import\":\"upsert\"%'";
+        self.query_one(sql, &[], |row| Ok(row.int(0)? > 0)).await
+    }
+
     /// What a community that exists decided for itself.
     pub async fn get_settings(&mut self, tenant: Tenant) -> Result<Settings> {
         let sql = "SELECT settings FROM communities WHERE tenant = $1";

@@ -48,6 +48,15 @@ impl Connection {
     }
 }
 
+impl Connection {
+    /// When each field of the community was made.
+    pub async fn list_field_times(&mut self, tenant: Tenant) -> Result<Vec<(FieldNumber, Timestamp)>> {
+        let sql = "SELECT number, created_at FROM fields WHERE tenant = $1 ORDER BY number";
+        let number = |row: &Row<'_>| u16::try_from(row.int(0)?).map_err(|error| StoreError::Corrupt(error.to_string()));
+        self.query(sql, params![tenant.0], |row| Ok((FieldNumber(number(row)?), row.time(1)?))).await
+    }
+}
+
 impl Transaction {
     /// Whether everything that writers must know about the fields is as it was in this set, and stays so until the
     /// transaction ends. Where not, what was planned by it is to be planned again.

@@ -200,7 +200,7 @@ pub struct JobFilter {
     pub before: Option<i64>,
 }
 
-const COLUMNS: &str = "tenant, id, number, kind, state, name, options, source, staged, size_bytes, same_file_as, actor,
+pub(crate) const COLUMNS: &str = "tenant, id, number, kind, state, name, options, source, staged, size_bytes, same_file_as, actor,
     submitted_at, started_at, finished_at, error, attempt, prepared, cursor,
     bytes_done, received, created, updated, unchanged, skipped, failed, results, dry_run, parent_job_id, relation, undoes,
     undo_job_id, plan, affected, file_erased_at, results_expired_at,
@@ -216,7 +216,7 @@ fn to_json<T: Serialize>(value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|error| StoreError::Corrupt(error.to_string()))
 }
 
-fn job<S: DeserializeOwned>(row: &Row<'_>) -> Result<Job<S>> {
+pub(crate) fn job<S: DeserializeOwned>(row: &Row<'_>) -> Result<Job<S>> {
     let count = |i| row.int(i).map(|n| n as u64);
     Ok(Job {
         tenant: Tenant(row.int(0)?),

@@ -4,7 +4,7 @@ use crate::connection::{Row, params};
 use crate::error::{Result, StoreError};
 use crate::{Connection, Transaction};
 use jiff::Timestamp;
-use muster_core::id::{KeyId, Tenant};
+use muster_core::id::{KeyId, Tenant, UserId};
 use muster_core::scope::Scope;
 
 /// An API key as stored.
@@ -24,6 +24,17 @@ pub struct ApiKey {
     pub expires_at: Option<Timestamp>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
+    /// For whom it was made, where that was said.
+    pub user: Option<UserId>,
+    /// Whether it may be used now; that can change again.
+    pub active: bool,
+}
+
+impl ApiKey {
+    /// Whether it opens anything at this time.
+    pub fn is_valid(&self, now: Timestamp) -> bool {
+        self.active && self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
+    }
 }
 
 /// An API key to be stored.
@@ -41,7 +52,7 @@ pub struct NewApiKey {
     pub expires_at: Option<Timestamp>,
 }
 
-const COLUMNS: &str = "tenant, id, name, scopes, created_at, expires_at, revoked_at";
+const COLUMNS: &str = "tenant, id, name, scopes, created_at, expires_at, revoked_at, user_id, active";
 
 fn api_key(row: &Row<'_>) -> Result<ApiKey> {
     Ok(ApiKey {
@@ -52,6 +63,8 @@ fn api_key(row: &Row<'_>) -> Result<ApiKey> {
         created_at: row.time(4)?,
         expires_at: row.opt_time(5)?,
         revoked_at: row.opt_time(6)?,
+        user: row.opt_int(7)?.map(UserId),
+        active: row.bool(8)?,
     })
 }
 
@@ -60,6 +73,12 @@ impl Connection {
     pub async fn find_api_key(&mut self, tenant: Tenant, hash: &[u8; 32]) -> Result<Option<ApiKey>> {
         let sql = format!("SELECT {COLUMNS} FROM api_keys WHERE tenant = $1 AND hash = $2");
         self.query_opt(&sql, params![tenant.0, &hash[..]], api_key).await
+    }
+
+    /// The key of an id, valid or not.
+    pub async fn get_api_key(&mut self, tenant: Tenant, id: KeyId) -> Result<Option<ApiKey>> {
+        let sql = format!("SELECT {COLUMNS} FROM api_keys WHERE tenant = $1 AND id = $2");
+        self.query_opt(&sql, params![tenant.0, &id.to_string()], api_key).await
     }
 
     /// The key that a token of this hash stands for, valid or not; `None` where the token's own time is over.
@@ -95,6 +114,16 @@ impl Transaction {
         let id = key.id.to_string();
         let params = params![tenant.0, &id, &key.hash[..], &key.name, &scopes, now.as_microsecond(), expires];
         self.query_one(&sql, params, api_key).await
+    }
+
+    /// Writes what can change about a key: its name, scopes, end and user, and whether it may be used.
+    pub async fn update_api_key(&mut self, key: &ApiKey) -> Result<()> {
+        let scopes = serde_json::to_string(&key.scopes).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let sql = "UPDATE api_keys SET name = $3, scopes = $4, expires_at = $5, user_id = $6, active = $7
+                   WHERE tenant = $1 AND id = $2";
+        let expires = key.expires_at.map(|time| time.as_microsecond());
+        let (id, user) = (key.id.to_string(), key.user.map(|user| user.0));
+        self.execute(sql, params![key.tenant.0, &id, &key.name, &scopes, expires, user, key.active]).await.map(drop)
     }
 
     /// Revokes a key; doing it again changes nothing. `None` where the community has no such key.

@@ -15,6 +15,7 @@ mod error;
 mod fields;
 mod history;
 mod idempotency;
+mod job_log;
 mod jobs;
 mod keys;
 mod migrate;
@@ -27,6 +28,7 @@ mod sqlite;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod user_index;
+mod user_pages;
 mod users;
 mod verify;
 mod waiting;

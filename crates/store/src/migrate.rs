@@ -28,6 +28,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(6, "history", "0006_history.sql"),
     migration!(7, "retention", "0007_retention.sql"),
     migration!(8, "bound_keys", "0008_bound_keys.sql"),
+    migration!(9, "keys_of_users", "0009_keys_of_users.sql"),
     migration!(10, "oauth_tokens", "0010_oauth_tokens.sql"),
 ];
 

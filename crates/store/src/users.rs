@@ -179,12 +179,6 @@ impl Connection {
         Ok(self.load_users(tenant, &[id], fields).await?.pop().map(|loaded| loaded.user))
     }
 
-    /// How many live users there are.
-    pub async fn count_users(&mut self, tenant: Tenant) -> Result<u64> {
-        let sql = "SELECT count(*) FROM users AS u WHERE u.tenant = $1 AND NOT u.deleted";
-        Ok(self.query_one(sql, params![tenant.0], |row| row.int(0)).await? as u64)
-    }
-
     /// Live users in order of id, after one id.
     pub async fn list_users(
         &mut self,

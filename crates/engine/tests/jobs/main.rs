@@ -5,6 +5,7 @@ mod batch;
 mod by_filter;
 mod communities;
 mod crash;
+mod create;
 mod crowd;
 mod erase;
 mod field_edits;

@@ -2,6 +2,7 @@
 
 use super::App;
 use super::failure::Failure;
+use super::limits::ClientAddress;
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
@@ -21,6 +22,26 @@ impl FromRequestParts<App> for Auth {
         match parts.extensions.get::<Caller>() {
             Some(caller) => Ok(Self(caller.clone())),
             None => admitted(parts, app).await.map(Self),
+        }
+    }
+}
+
+/// Who sends something to a door that is open to people without a key too.
+pub enum Sender {
+    /// Somebody with a key.
+    Known(Caller),
+    /// Somebody without, and from where.
+    Anonymous(ClientAddress),
+}
+
+impl FromRequestParts<App> for Sender {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
+        let shows_key = parts.headers.contains_key(AUTHORIZATION) || parts.extensions.get::<Caller>().is_some();
+        match shows_key {
+            true => Auth::from_request_parts(parts, app).await.map(|Auth(caller)| Self::Known(caller)),
+            false => Ok(Self::Anonymous(app.limits.address(&parts.headers, &parts.extensions))),
         }
     }
 }

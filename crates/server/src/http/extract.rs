@@ -92,7 +92,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
 pub fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Failure> {
     let pairs = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
     serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs)).map_err(|error| {
-        let pointer: String = error.path().iter().map(pointer_segment).collect();
+        let pointer = pointer_of(error.path());
         let message = format!("The query is not valid: {}.", error.inner());
         match pointer.is_empty() {
             true => Failure::new(Code::InvalidRequest, message),
@@ -177,12 +177,17 @@ pub fn check_json_headers(headers: &HeaderMap) -> Result<(), Failure> {
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let pointer: String = error.path().iter().map(pointer_segment).collect();
+        let pointer = pointer_of(error.path());
         Error::at(pointer, Code::InvalidRequest, error.into_inner().to_string())
     })?;
     let end = reader.end();
     end.map_err(|error| Error::new(Code::InvalidRequest, error.to_string()))?;
     Ok(value)
+}
+
+/// The place of an error as a pointer (RFC 6901).
+pub fn pointer_of(path: &serde_path_to_error::Path) -> String {
+    path.iter().map(pointer_segment).collect()
 }
 
 fn pointer_segment(segment: &Segment) -> String {

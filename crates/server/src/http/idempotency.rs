@@ -35,6 +35,8 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Operations that change nothing although their method says they may. Each with the reason why it has that method.
 const READS: &[(&str, &str, &str)] = &[
     ("POST", "/v1/users/query", "a filter can be longer than an address may be"),
+    ("POST", "/apis/v1/users/info", "the product asks so"),
+    ("POST", "/apis/v1/users/filter", "the product asks so"),
     (
         "POST",
         "/v2/oauth2/token",
@@ -130,7 +132,8 @@ impl Operation {
         let scope = |text: &Value| text.as_str().and_then(|text| text.parse().ok());
         let scopes = |one: &Value| list(&one["key"]).filter_map(scope).collect();
         Self {
-            scopes: list(&described["security"]).map(scopes).collect(),
+            // An alternative that needs no key is none for who shows one.
+            scopes: list(&described["security"]).filter(|one| one.get("key").is_some()).map(scopes).collect(),
             has_body: described.get("requestBody").is_some(),
         }
     }

@@ -195,7 +195,6 @@ impl Limits {
     }
 
     /// Counts a file that somebody without a key sends. Refuses with `rate_limited`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "nobody can send one yet"))]
     pub fn anonymous_file(&self, from: ClientAddress) -> Result<(), Failure> {
         self.anonymous_files.take(&from.0).map_err(|exceeded| {
             refused(

@@ -56,7 +56,8 @@ impl TryFrom<u32> for Limit {
 pub struct Cursor(String);
 
 impl Cursor {
-    fn seal(place: impl Display) -> Self {
+    /// A cursor for this place, which [`Self::open`] reads again.
+    pub fn seal(place: impl Display) -> Self {
         Self(place.to_string().bytes().map(|byte| format!("{byte:02x}")).collect())
     }
 

@@ -32,6 +32,8 @@ pub struct Door {
     pub kind_option: Option<&'static str>,
     /// The most bytes of a change by filter, at a door where a JSON object is one and no file.
     pub command_bytes: Option<usize>,
+    /// The part that names the community, at a door that takes one.
+    pub community_part: Option<&'static str>,
 }
 
 /// A job while it is described, by query parameters and form parts in any order, each once.
@@ -47,12 +49,15 @@ impl Description {
         Self { door, new, given: BTreeSet::new() }
     }
 
-    /// Takes one option. Refuses with `invalid_option`.
-    pub fn set(&mut self, name: &str, text: &str) -> Result<(), Error> {
+    /// Takes one option. Refuses with `invalid_option`, and with `not_found` a community that is not the caller's.
+    pub fn set(&mut self, caller: &Caller, name: &str, text: &str) -> Result<(), Failure> {
         if !self.given.insert(name.to_owned()) {
-            return Err(invalid_option(name, format!("{} is given more than once", excerpt(name))));
+            return Err(invalid_option(name, format!("{} is given more than once", excerpt(name))).into());
         }
-        (self.door.set)(&mut self.new, name, text)
+        match self.door.community_part == Some(name) {
+            true => Ok(caller.require_community(text)?),
+            false => Ok((self.door.set)(&mut self.new, name, text)?),
+        }
     }
 
     /// Receives the file of a request, raw or in a form, and makes the job.
@@ -93,10 +98,11 @@ impl Description {
         let mut form = Form::new(request).await?;
         let mut upload = None;
         while let Some(part) = form.next().await? {
-            let name = part.field.name().unwrap_or_default().to_owned();
+            let name = part.name().to_owned();
             if name != self.door.file_part {
                 self.check_is_no_file(&name, &part)?;
-                self.set(&name, &text(&name, part).await?)?;
+                let text = text(&name, part).await?;
+                self.set(caller, &name, &text)?;
             } else if upload.is_none() {
                 upload = Some(self.receive_part(engine, caller, part).await?);
             } else {
@@ -113,9 +119,7 @@ impl Description {
     }
 
     async fn receive_part(&mut self, engine: &Engine, caller: &Caller, mut part: Part<'_>) -> Result<Upload, Failure> {
-        self.new.file_name = part.field.file_name().filter(|name| !name.is_empty()).map(str::to_owned);
-        self.new.charset = part.field.content_type().and_then(charset);
-        self.new.format = part.field.content_type().and_then(Format::from_media_type);
+        part.describe(&mut self.new);
         let kind_may_follow = self.door.kind_option.is_some_and(|name| !self.given.contains(name));
         let mut upload = match kind_may_follow {
             true => engine.receive(caller, self.new.clone()).await?,
@@ -158,7 +162,7 @@ async fn finish(upload: Upload) -> Result<Job, Failure> {
 }
 
 /// The text of a part that is not the file.
-async fn text(name: &str, mut part: Part<'_>) -> Result<String, Failure> {
+pub async fn text(name: &str, mut part: Part<'_>) -> Result<String, Failure> {
     let mut bytes = Vec::new();
     while let Some(more) = part.chunk().await? {
         bytes.extend_from_slice(&more);
@@ -188,7 +192,7 @@ pub async fn drain_form(request: Request) -> Result<(), Failure> {
 }
 
 /// The parts of a form, one after the other.
-struct Form {
+pub struct Form {
     parts: Multipart,
     /// Takes what is read, where somebody wants to know the request again.
     fingerprint: Option<Fingerprint>,
@@ -197,14 +201,15 @@ struct Form {
 }
 
 /// A part of a form.
-struct Part<'a> {
+pub struct Part<'a> {
     field: Field<'a>,
     kept: Arc<AtomicUsize>,
     fingerprint: Option<Fingerprint>,
 }
 
 impl Form {
-    async fn new(request: Request) -> Result<Self, Failure> {
+    /// The parts of a request's body. Refuses what is no form.
+    pub async fn new(request: Request) -> Result<Self, Failure> {
         let kept = Arc::new(AtomicUsize::new(0));
         let counter = kept.clone();
         let fingerprint = request.extensions().get::<Fingerprint>().cloned();
@@ -222,7 +227,8 @@ impl Form {
         Ok(Self { parts, fingerprint, kept })
     }
 
-    async fn next(&mut self) -> Result<Option<Part<'_>>, Failure> {
+    /// The next part.
+    pub async fn next(&mut self) -> Result<Option<Part<'_>>, Failure> {
         let field = self.parts.next_field().await.map_err(unreadable)?;
         self.kept.store(0, Ordering::Relaxed);
         let (kept, fingerprint) = (self.kept.clone(), self.fingerprint.clone());
@@ -234,7 +240,20 @@ impl Form {
 }
 
 impl Part<'_> {
-    async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
+    /// The name of the part.
+    pub fn name(&self) -> &str {
+        self.field.name().unwrap_or_default()
+    }
+
+    /// Tells a job what the part says about its file.
+    pub fn describe(&self, new: &mut NewJob) {
+        new.file_name = self.field.file_name().filter(|name| !name.is_empty()).map(str::to_owned);
+        new.charset = self.field.content_type().and_then(charset);
+        new.format = self.field.content_type().and_then(Format::from_media_type);
+    }
+
+    /// The next bytes of the part.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
         let chunk = self.field.chunk().await.map_err(unreadable)?;
         self.kept.store(0, Ordering::Relaxed);
         if let (Some(fingerprint), Some(chunk)) = (&self.fingerprint, &chunk) {

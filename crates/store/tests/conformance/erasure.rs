@@ -34,7 +34,9 @@ async fn a_community_keeps_its_name_and_settings(bench: Bench) {
     let retention_days = RetentionDays { files: Some(9), results: Some(8), ..RetentionDays::default() };
     let settings = Settings { anonymous_import: AnonymousImport::Upsert, retention_days };
     let written = Community { name: "New".to_owned(), settings, ..held };
+    assert!(!tx.is_any_community_open().await.expect("it is read"), "no community is open by default");
     tx.write_community(&written).await.expect("it is written");
+    assert!(tx.is_any_community_open().await.expect("it is read"));
     assert_eq!(tx.lock_community(Tenant(99)).await.expect("it is read"), None);
     tx.commit().await.expect("it is committed");
     let mut read = bench.read().await;

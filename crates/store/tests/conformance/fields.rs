@@ -38,6 +38,8 @@ async fn fields_are_listed_with_everything_that_was_said_of_them(bench: Bench) {
     assert!(made.built_in && !made.archived);
     let fields = bench.fields(tenant).await;
     assert_eq!(fields.get(FieldNumber(18)), Some(&made));
+    let times = bench.read().await.list_field_times(tenant).await.expect("they are read");
+    assert_eq!((times.len(), times.last()), (fields.iter().count(), Some(&(FieldNumber(18), at(0)))));
     let keys: Vec<&str> = fields.iter().map(|field| field.key.as_str()).collect();
     assert_eq!(keys, ["city", "points", "größe"], "in the order of their numbers");
 }

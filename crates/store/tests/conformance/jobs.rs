@@ -1,6 +1,7 @@
 //! Jobs: submitted, listed, asked to stop, and their outcomes.
 
 use crate::harness::{Bench, Source, actor, at, cases, insert_job, job_id};
+use muster_core::actor::Actor;
 use muster_core::id::Tenant;
 use muster_core::job::{Counts, JobKind, JobOptions, JobState, Overdraft, Relation};
 use muster_core::{Code, Error};
@@ -10,6 +11,7 @@ cases![
     a_job_is_read_back_as_it_was_submitted,
     an_earlier_job_with_the_same_bytes_and_kind_is_named,
     jobs_are_listed_newest_first_and_narrowed,
+    the_log_is_counted_and_given_by_kinds_page_by_page,
     open_jobs_are_counted_until_they_end,
     outcomes_are_read_chunk_by_chunk_until_the_job_ends,
     a_queued_job_is_paused_at_once_and_resumed_to_the_queue,
@@ -105,6 +107,36 @@ async fn end(bench: &Bench, of: JobRef, attempt: i64, state: JobState) -> bool {
     let ended = tx.end_job(of, attempt, &end).await.expect("it is decided");
     tx.commit().await.expect("it is committed");
     ended
+}
+
+async fn the_log_is_counted_and_given_by_kinds_page_by_page(bench: Bench) {
+    let tenant = bench.set_up().await;
+    let other = bench.community(2).await;
+    let options = JobOptions::default();
+    let mut tx = bench.begin().await;
+    let jobs =
+        [(1, JobKind::Update), (2, JobKind::Import), (3, JobKind::Update), (4, JobKind::Delete), (5, JobKind::Create)];
+    for (number, kind) in jobs {
+        insert_job(&mut tx, tenant, number, kind, &options, "aa").await;
+    }
+    insert_job(&mut tx, other, 6, JobKind::Update, &options, "aa").await;
+    tx.commit().await.expect("it is committed");
+    let mut connection = bench.read().await;
+    let mut log = async |kinds: &[JobKind], behind, limit| {
+        let total = connection.count_job_log(tenant, kinds).await.expect("they are counted");
+        let page: Vec<Job<Source>> =
+            connection.list_job_log(tenant, kinds, behind, limit).await.expect("they are read");
+        (total, page.iter().map(|job| job.id).collect::<Vec<_>>())
+    };
+    let both = [JobKind::Update, JobKind::Import];
+    assert_eq!(log(&both, 0, 2).await, (3, vec![job_id(3), job_id(2)]));
+    assert_eq!(log(&both, 2, 2).await, (3, vec![job_id(1)]));
+    assert_eq!(log(&both, u64::MAX, 2).await, (3, vec![]));
+    assert_eq!(log(JobKind::ALL, 0, 9).await, (5, [5, 4, 3, 2, 1].map(job_id).to_vec()));
+    assert_eq!(log(&[], 0, 9).await, (0, vec![]));
+    let ours = connection.count_open_jobs_of(tenant, &actor()).await.expect("they are counted");
+    let strangers = connection.count_open_jobs_of(tenant, &Actor::anonymous()).await.expect("they are counted");
+    assert_eq!((ours, strangers), (5, 0));
 }
 
 async fn open_jobs_are_counted_until_they_end(bench: Bench) {

@@ -1,7 +1,7 @@
 //! API keys.
 
 use crate::harness::{Bench, at, cases};
-use muster_core::id::KeyId;
+use muster_core::id::{KeyId, Tenant, UserId};
 use muster_core::scope::Scope;
 use muster_store::{ApiKey, NewApiKey};
 
@@ -9,12 +9,13 @@ cases![
     a_key_is_found_by_its_hash_with_everything_that_was_said_of_it,
     keys_are_listed_oldest_first_revoked_ones_too,
     a_key_is_revoked_once,
+    a_key_is_changed_in_all_but_its_id_and_hash,
     a_hash_belongs_to_one_key_of_a_community,
     a_token_stands_for_its_key_until_its_time_is_over_and_is_then_forgotten,
 ];
 
 async fn insert(bench: &Bench, number: u8, second: i64) -> ApiKey {
-    let tenant = muster_core::id::Tenant(1);
+    let tenant = Tenant(1);
     let new = NewApiKey {
         id: KeyId::from_bytes([number; 12]),
         hash: [number; 32],
@@ -64,6 +65,24 @@ async fn a_key_is_revoked_once(bench: Bench) {
     tx.commit().await.expect("it is committed");
     let found = bench.read().await.find_api_key(tenant, &[1; 32]).await.expect("it is read");
     assert_eq!(found.expect("it is there").revoked_at, Some(at(7)));
+}
+
+async fn a_key_is_changed_in_all_but_its_id_and_hash(bench: Bench) {
+    let tenant = bench.set_up().await;
+    let (made, other) = (insert(&bench, 1, 5).await, insert(&bench, 2, 5).await);
+    assert!(made.active && made.user.is_none() && made.is_valid(at(99)) && !made.is_valid(at(100)));
+    let name = "another \u{1f600}".to_owned();
+    let user = Some(UserId(i64::MAX));
+    let changed = ApiKey { name, scopes: Vec::new(), expires_at: None, user, active: false, ..made };
+    let mut tx = bench.begin().await;
+    tx.update_api_key(&changed).await.expect("it is written");
+    tx.commit().await.expect("it is committed");
+    let mut read = bench.read().await;
+    assert_eq!(read.find_api_key(tenant, &[1; 32]).await.expect("it is read").as_ref(), Some(&changed));
+    assert_eq!(read.get_api_key(tenant, changed.id).await.expect("it is read").as_ref(), Some(&changed));
+    assert_eq!(read.get_api_key(tenant, other.id).await.expect("it is read"), Some(other));
+    assert_eq!(read.get_api_key(Tenant(2), changed.id).await.expect("it is read"), None);
+    assert!(!changed.is_valid(at(6)));
 }
 
 async fn a_hash_belongs_to_one_key_of_a_community(bench: Bench) {

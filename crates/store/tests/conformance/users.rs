@@ -17,6 +17,7 @@ cases![
     a_user_whose_version_moved_is_not_overwritten,
     whether_users_have_versions_is_said_of_all_of_them,
     live_users_are_listed_in_pages_of_their_ids,
+    live_users_are_counted_and_found_by_their_place_and_deleted_ones_listed,
     an_empty_set_asks_for_nothing_and_changes_nothing,
     what_was_not_committed_is_not_there,
     a_large_set_is_written_and_found_at_once,
@@ -178,6 +179,27 @@ async fn live_users_are_listed_in_pages_of_their_ids(bench: Bench) {
     assert_eq!(all.iter().map(|loaded| loaded.user.id.0).collect::<Vec<_>>(), [1, 2, 3], "deleted ones too");
     let all = bench.read().await.list_all_users(tenant, UserId(3), 3, &fields).await.expect("users are listed");
     assert_eq!(all.len(), 1);
+}
+
+async fn live_users_are_counted_and_found_by_their_place_and_deleted_ones_listed(bench: Bench) {
+    let tenant = bench.set_up().await;
+    let other = bench.community(2).await;
+    let fields = bench.fields(tenant).await;
+    let mut users = bench.people(tenant, &["a@x.org", "b@x.org", "c@x.org", "d@x.org"]).await;
+    bench.people(other, &["a@x.org"]).await;
+    delete(&bench, tenant, &mut users[1]).await;
+    delete(&bench, tenant, &mut users[3]).await;
+    let mut connection = bench.read().await;
+    assert_eq!(connection.count_users(tenant).await.expect("they are counted"), 2);
+    for (behind, found) in [(0, Some(users[0].id)), (1, Some(users[2].id)), (2, None), (u64::MAX, None)] {
+        assert_eq!(connection.live_user_at(tenant, behind).await.expect("it is read"), found, "{behind}");
+    }
+    for (after, limit, found) in [(0, 9, &[1, 3][..]), (0, 1, &[1]), (users[1].id.0, 9, &[3]), (i64::MAX, 9, &[])] {
+        let deleted =
+            connection.list_deleted_users(tenant, UserId(after), limit, &fields).await.expect("they are read");
+        let expected: Vec<User> = found.iter().map(|i| users[*i].clone()).collect();
+        assert_eq!(deleted, expected, "{after} {limit}");
+    }
 }
 
 async fn an_empty_set_asks_for_nothing_and_changes_nothing(bench: Bench) {

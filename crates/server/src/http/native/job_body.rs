@@ -8,7 +8,7 @@ use muster_core::intake::compression::Compression;
 use muster_core::intake::encoding::Encoding;
 use muster_core::intake::sniff::Format;
 use muster_core::job::{Counts, JobKind, JobOptions, JobState};
-use muster_engine::{Input, JobView};
+use muster_engine::{ErrorGroup, Input, JobView};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -134,11 +134,39 @@ pub struct JobErrorBody {
     errors: Vec<FaultBody>,
 }
 
+/// Rows that failed or were skipped for the same reason in the same column.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ErrorGroup)]
+pub struct ErrorGroupBody {
+    /// The stable code.
+    code: &'static str,
+    /// The column, where one is to blame.
+    column: Option<String>,
+    /// How many rows.
+    count: u64,
+    /// Some of the values, each once.
+    sample_values: Vec<String>,
+    /// The lines of the first such rows.
+    first_lines: Vec<u64>,
+}
+
+impl From<ErrorGroup> for ErrorGroupBody {
+    fn from(group: ErrorGroup) -> Self {
+        Self {
+            code: group.code.as_str(),
+            column: group.column,
+            count: group.count,
+            sample_values: group.sample_values,
+            first_lines: group.first_lines,
+        }
+    }
+}
+
 /// Who did something.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Actor)]
 pub struct ActorBody {
-    /// `api_key`, or `system` for the server's own command line.
+    /// `api_key`, `anonymous` for whoever had none, or `system` for the server's own command line.
     #[serde(rename = "type")]
     #[schema(value_type = String, example = "api_key")]
     kind: muster_core::actor::ActorKind,

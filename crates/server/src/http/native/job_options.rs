@@ -40,7 +40,7 @@ const OPTIONS: [(&str, &str); 16] = [
 
 /// What this face wants to know.
 pub fn door(command_bytes: usize) -> Door {
-    Door { file_part: "file", set, kind_option: Some("kind"), command_bytes: Some(command_bytes) }
+    Door { file_part: "file", set, kind_option: Some("kind"), command_bytes: Some(command_bytes), community_part: None }
 }
 
 /// Sets an option, or `kind`, `name` or `dry_run`.

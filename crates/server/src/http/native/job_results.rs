@@ -1,6 +1,7 @@
 //! What became of the rows of a job, and the file they came from.
 
 use super::download::{Format, attachment, download};
+use super::job_body::ErrorGroupBody;
 use crate::http::App;
 use crate::http::auth::Auth;
 use crate::http::extract::{Id, Json, NoParams, Params};
@@ -16,10 +17,10 @@ use muster_core::id::JobId;
 use muster_core::intake::compression::Compression;
 use muster_core::intake::encoding::Encoding;
 use muster_core::intake::sniff::Format as FileFormat;
-use muster_engine::{ErrorGroup, Job, StatusFilter, chain};
-use serde::{Deserialize, Serialize};
+use muster_engine::{Job, StatusFilter, chain};
+use serde::Deserialize;
 use tokio_util::io::ReaderStream;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -92,34 +93,6 @@ async fn get_results(
 ) -> Result<impl IntoResponse, Failure> {
     let (job, blocks) = app.engine.job_results(&caller, id, get.status.0, get.format.of(get.spreadsheet)).await?;
     Ok(download(&format!("{}-results", job.id), get.format, blocks))
-}
-
-/// Rows that failed or were skipped for the same reason in the same column.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = ErrorGroup)]
-struct ErrorGroupBody {
-    /// The stable code.
-    code: &'static str,
-    /// The column, where one is to blame.
-    column: Option<String>,
-    /// How many rows.
-    count: u64,
-    /// Some of the values, each once.
-    sample_values: Vec<String>,
-    /// The lines of the first such rows.
-    first_lines: Vec<u64>,
-}
-
-impl From<ErrorGroup> for ErrorGroupBody {
-    fn from(group: ErrorGroup) -> Self {
-        Self {
-            code: group.code.as_str(),
-            column: group.column,
-            count: group.count,
-            sample_values: group.sample_values,
-            first_lines: group.first_lines,
-        }
-    }
 }
 
 /// Get the errors of a job, grouped

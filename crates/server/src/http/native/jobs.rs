@@ -68,7 +68,7 @@ async fn submit_job(
 ) -> Result<impl IntoResponse, Failure> {
     let mut description = Description::new(door(app.config.json_body_bytes), NewJob::new(JobKind::Update));
     for (name, text) in query::<Vec<(String, String)>>(request.uri())? {
-        description.set(&name, &text)?;
+        description.set(&caller, &name, &text)?;
     }
     let job = description.receive(&app.engine, &caller, request).await?;
     Ok(job_children::accepted(app.engine.view(job)))

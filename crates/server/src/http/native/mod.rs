@@ -5,7 +5,7 @@ mod deliveries;
 mod download;
 mod fields;
 mod history;
-mod job_body;
+pub(super) mod job_body;
 mod job_children;
 mod job_events;
 mod job_options;

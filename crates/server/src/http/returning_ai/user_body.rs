@@ -1,0 +1,101 @@
+//! Users as the product shows them.
+
+use jiff::Timestamp;
+use muster_core::field::FieldSet;
+use muster_core::user::User;
+use muster_core::value::Value;
+use serde::Serialize;
+use serde_json::{Map, Number, Value as Json};
+use utoipa::ToSchema;
+
+/// The source of the identities that the product calls external ids.
+pub(super) const EXTERNAL_ID: &str = "external_id";
+
+/// The fields that have names of their own here; all others are custom fields.
+const OWN: &[&str] = &["first_name", "last_name", "display_name", "username", "language", "xp", "coins"];
+
+/// A user.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = CommunityUser)]
+pub(super) struct UserBody {
+    /// The id.
+    user_id: i64,
+    /// The email.
+    email: Option<String>,
+    /// The username.
+    username: Option<String>,
+    /// The first name.
+    first_name: Option<String>,
+    /// The last name.
+    last_name: Option<String>,
+    /// The name that is shown to others.
+    display_name: Option<String>,
+    /// The language.
+    language: Option<String>,
+    /// What names the user in the client's own system.
+    external_id: Option<String>,
+    /// Experience points; 0 where none were ever given.
+    #[schema(value_type = i64)]
+    xp: Json,
+    /// Coins; 0 where none were ever given.
+    #[schema(value_type = i64)]
+    coins: Json,
+    /// Every other value, by the key of its field; a field without a value is not there. Numbers are numbers.
+    #[schema(value_type = Object)]
+    custom_fields: Map<String, Json>,
+    /// When the user was made.
+    join_date: Timestamp,
+    /// When the user was changed last.
+    updated_at: Timestamp,
+}
+
+impl UserBody {
+    /// The user with its values by the keys of the fields.
+    pub(super) fn new(user: &User, fields: &FieldSet) -> Self {
+        let value = |key: &str| fields.find_by_key(key).and_then(|field| user.values.get(field.number));
+        let text = |key| value(key).map(ToString::to_string);
+        let number = |key| value(key).map_or_else(|| Json::from(0), show);
+        let custom = user.values.iter().filter_map(|(number, value)| Some((fields.key_of(number)?, value)));
+        let custom = custom.filter(|(key, _)| !OWN.contains(key)).map(|(key, value)| (key.to_owned(), show(value)));
+        let external = user.identities.iter().find(|identity| identity.source == EXTERNAL_ID);
+        Self {
+            user_id: user.id.0,
+            email: user.email.clone(),
+            username: text("username"),
+            first_name: text("first_name"),
+            last_name: text("last_name"),
+            display_name: text("display_name"),
+            language: text("language"),
+            external_id: external.map(|identity| identity.source_id.clone()),
+            xp: number("xp"),
+            coins: number("coins"),
+            custom_fields: custom.collect(),
+            join_date: user.created_at,
+            updated_at: user.updated_at,
+        }
+    }
+}
+
+/// A value as this product shows it: every number as a number, with all its digits.
+pub(super) fn show(value: &Value) -> Json {
+    match value {
+        Value::Integer(number) => Json::from(*number),
+        Value::Decimal(number) => {
+            let text = number.to_string();
+            text.parse::<Number>().map_or_else(|_| Json::from(text), Json::Number)
+        }
+        Value::Text(_)
+        | Value::Boolean(_)
+        | Value::Date(_)
+        | Value::Datetime(_)
+        | Value::Options(_)
+        | Value::Json(_)
+        | Value::Identities(_) => value.to_wire(),
+    }
+}
+
+/// The same, and null where there is no value.
+pub(super) fn show_or_null(value: Option<&Value>) -> Json {
+    value.map_or(Json::Null, show)
+}
