@@ -62,7 +62,7 @@ impl Command {
                 return Err(invalid("/set", "who is deleted keeps everything as it is; leave set out"));
             }
             JobKind::Delete => (Vec::new(), Vec::new()),
-            JobKind::Update | JobKind::Import | JobKind::Create | JobKind::Restore | JobKind::Undo => {
+            JobKind::Update | JobKind::Import | JobKind::Create | JobKind::Restore | JobKind::Undo | JobKind::Erase => {
                 edits(members.get("set"), fields)?
             }
         };
@@ -136,6 +136,7 @@ fn kind(json: Option<&Json>) -> Result<JobKind, Error> {
             }
             Some(JobKind::Restore) => Err(refuse("a filter means live users, who need not be restored".to_owned())),
             Some(JobKind::Undo) => Err(refuse("a job is undone by POST /v1/jobs/{id}/undo".to_owned())),
+            Some(JobKind::Erase) => Err(refuse("users are erased by DELETE /v1/users/{id}?erase=true".to_owned())),
             None => Err(refuse(format!("there is no kind \"{}\"", excerpt(text)))),
         },
         Some(_) => Err(refuse("kind is a text".to_owned())),

@@ -74,6 +74,7 @@ catalogue! {
     InvalidRequest "invalid_request" Request 400 "The request is not well formed; the detail names the part that is wrong.";
     InvalidOption "invalid_option" Row 400 "The value is none of those that are allowed here.";
     InvalidFilter "invalid_filter" Request 400 "The filter is not well formed; the pointer names the part, the detail what may stand there.";
+    InvalidLookupKey "invalid_lookup_key" Request 400 "Users are looked up by id or sourceId, attributes by id or name.";
     InvalidUrl "invalid_url" Request 400 "Webhooks go to http and https addresses of the public internet, on the ports that the server allows.";
     Unauthorized "unauthorized" Request 401 "Send a valid key: Authorization: Bearer KEY.";
     MissingScope "missing_scope" Request 403 "The key lacks the scope that the detail names; create a key that has it.";
@@ -82,6 +83,7 @@ catalogue! {
     MethodNotAllowed "method_not_allowed" Request 405 "The address exists, with another method.";
     InvalidState "invalid_state" Request 409 "The job's state does not allow this any more.";
     JobNotFinished "job_not_finished" Request 409 "The job has not ended yet; wait for it or cancel it.";
+    HistoryExpired "history_expired" Request 409 "The history that this needs is over its time and gone.";
     AlreadyApplied "already_applied" Request 409 "The plan was applied already; the detail names the job.";
     AlreadyUndone "already_undone" Request 409 "The job was undone already; the detail names the job that did it.";
     AlreadyRetried "already_retried" Request 409 "The job was retried already; the detail names the job that did it.";
@@ -95,11 +97,14 @@ catalogue! {
     ValuesDoNotFit "values_do_not_fit" Request 409 "Users have values that the field could not hold then; the errors name the first of them. Change those first.";
     IdempotencyKeyRunning "idempotency_key_running" Request 409 "A request with the same Idempotency-Key still runs; send the same again in a moment.";
     IdempotencyKeyInUse "idempotency_key_in_use" Request 409 "Another API key of the community uses the same Idempotency-Key; choose another one.";
+    FileErased "file_erased" Request 410 "The file of the job is gone: it held somebody who was erased, or its time was over.";
+    ResultsExpired "results_expired" Request 410 "What became of the rows of the job is gone: its time was over. The counts stay.";
     VersionMismatch "version_mismatch" Request 412 "The user changed since you read it; read it again.";
     BodyTooLarge "body_too_large" Request 413 "The JSON body is larger than this server accepts.";
     UnsupportedMediaType "unsupported_media_type" Request 415 "Send one of the content types that the documentation names for this address.";
     IdempotencyKeyReused "idempotency_key_reused" Request 422 "The Idempotency-Key was used for another request; a new request needs a new one.";
     TooManyRecords "too_many_records" Request 413 "The request has more records than are answered at once; split it, or send a file.";
+    RateLimited "rate_limited" Request 429 "Too many requests; wait as long as Retry-After says.";
     TooManyJobs "too_many_jobs" Request 429 "The community has too many open jobs; wait until some have ended.";
     Internal "internal" Request 500 "Something failed on our side; the server's log has the cause under the request id.";
     Unavailable "unavailable" Request 503 "The database or the staging area cannot be reached; try again.";

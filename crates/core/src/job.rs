@@ -50,11 +50,13 @@ words! {
         Restore = "restore",
         /// Takes back what another job did.
         Undo = "undo",
+        /// Takes away for good what is known about one user.
+        Erase = "erase",
     }
 }
 
 impl JobKind {
-    /// The kinds that somebody can submit; the others come from jobs.
+    /// The kinds that somebody can submit; the others come from jobs and from users.
     pub const SUBMITTED: &[Self] = &[Self::Update, Self::Import, Self::Create, Self::Delete, Self::Restore];
 
     /// The scope that submitting such a job needs, and acting on one.
@@ -64,6 +66,7 @@ impl JobKind {
             Self::Import | Self::Create => Scope::BulkImport,
             Self::Delete | Self::Restore => Scope::BulkDelete,
             Self::Undo => Scope::BulkUndo,
+            Self::Erase => Scope::UsersDelete,
         }
     }
 
@@ -71,7 +74,7 @@ impl JobKind {
     pub fn creates(self) -> bool {
         match self {
             Self::Import | Self::Create => true,
-            Self::Update | Self::Delete | Self::Restore | Self::Undo => false,
+            Self::Update | Self::Delete | Self::Restore | Self::Undo | Self::Erase => false,
         }
     }
 }

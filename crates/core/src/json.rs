@@ -14,15 +14,20 @@ pub const MAX_DEPTH: usize = 64;
 /// Reads a JSON text. Refuses with `invalid_request` and the place below `pointer` what is not JSON, repeats a member
 /// or lies deeper than [`MAX_DEPTH`].
 pub fn read(text: &str, pointer: &str) -> Result<Value, Error> {
-    read_at(text, pointer, MAX_DEPTH)
+    read_to(text, pointer, MAX_DEPTH)
 }
 
-fn read_at(text: &str, pointer: &str, depth: usize) -> Result<Value, Error> {
+/// The same with fewer levels. Each level goes over the text again, so for a long text there should be only as many as it needs.
+pub fn read_to(text: &str, pointer: &str, depth: usize) -> Result<Value, Error> {
+    read_at(text, pointer, depth, depth)
+}
+
+fn read_at(text: &str, pointer: &str, depth: usize, most: usize) -> Result<Value, Error> {
     let refuse = |message: String| Error::at(pointer, Code::InvalidRequest, message);
     let malformed = |error: serde_json::Error| refuse(format!("this is not JSON: {error}"));
     let nested = matches!(text.trim_start().as_bytes().first(), Some(b'{' | b'['));
     if nested && depth == 0 {
-        return Err(refuse(format!("arrays and objects lie more than {MAX_DEPTH} deep in each other")));
+        return Err(refuse(format!("arrays and objects lie more than {most} deep in each other")));
     }
     match text.trim_start().as_bytes().first() {
         Some(b'{') => {
@@ -30,7 +35,7 @@ fn read_at(text: &str, pointer: &str, depth: usize) -> Result<Value, Error> {
             let mut object = Map::new();
             for (key, raw) in members.0 {
                 let pointer = below(pointer, &key);
-                let value = read_at(raw.get(), &pointer, depth - 1)?;
+                let value = read_at(raw.get(), &pointer, depth - 1, most)?;
                 if object.insert(key, value).is_some() {
                     return Err(Error::at(pointer, Code::InvalidRequest, "this member is there twice; keep one"));
                 }
@@ -39,7 +44,7 @@ fn read_at(text: &str, pointer: &str, depth: usize) -> Result<Value, Error> {
         }
         Some(b'[') => {
             let items: Vec<&RawValue> = serde_json::from_str(text).map_err(malformed)?;
-            let read = |(i, raw): (usize, &&RawValue)| read_at(raw.get(), &format!("{pointer}/{i}"), depth - 1);
+            let read = |(i, raw): (usize, &&RawValue)| read_at(raw.get(), &format!("{pointer}/{i}"), depth - 1, most);
             items.iter().enumerate().map(read).collect()
         }
         _ => serde_json::from_str(text).map_err(malformed),
@@ -104,5 +109,7 @@ mod tests {
         assert!(read(&deep(MAX_DEPTH), "").is_ok());
         assert!(refused(&deep(MAX_DEPTH + 1)).ends_with("/0"));
         assert!(refused(&deep(100_000)).ends_with("/0"));
+        assert!(read_to(&deep(3), "", 3).is_ok());
+        assert!(read_to(&deep(3), "", 2).is_err());
     }
 }

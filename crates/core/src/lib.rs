@@ -23,6 +23,7 @@ pub mod outcome;
 pub mod patch;
 pub mod plan;
 pub mod scope;
+pub mod settings;
 pub mod sort;
 pub mod text;
 pub mod undo;

@@ -1,7 +1,7 @@
 //! Absent, clear and value are three different things, from the wire to the SQL.
 
 /// What a row or a request says about one field.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Patch<T> {
     /// Nothing was said: the field keeps what it has.
     #[default]

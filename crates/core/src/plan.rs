@@ -129,6 +129,8 @@ pub fn plan(row: &Row, user: Option<&User>, rules: &Rules<'_>) -> Plan {
             Ok(changes) => Plan::Update(changes),
             Err(error) => Plan::Reject(error),
         },
+        // An erasure has no rows.
+        (Some(_), JobKind::Erase) => Plan::Unchanged,
         (Some(user), JobKind::Delete) if user.deleted => Plan::Unchanged,
         (Some(_), JobKind::Delete) => deleted(None, Some(Value::Boolean(true))),
         (Some(user), JobKind::Restore) if !user.deleted => Plan::Unchanged,
@@ -138,7 +140,7 @@ pub fn plan(row: &Row, user: Option<&User>, rules: &Rules<'_>) -> Plan {
             Plan::Skip(RowError { message: format!("{}, and the record is to create none", error.message), ..error })
         }
         (None, JobKind::Import | JobKind::Create) => create(row, rules).map_or_else(Plan::Reject, Plan::Create),
-        (None, JobKind::Update | JobKind::Delete | JobKind::Restore | JobKind::Undo) => {
+        (None, JobKind::Update | JobKind::Delete | JobKind::Restore | JobKind::Undo | JobKind::Erase) => {
             Plan::Reject(not_found(&row.key, rules.kind, rules.fields))
         }
     }

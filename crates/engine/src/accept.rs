@@ -13,6 +13,7 @@ use crate::staging::Incoming;
 use muster_core::command::Command;
 use muster_core::field::{FieldNumber, FieldSet};
 use muster_core::id::Tenant;
+use muster_core::intake;
 use muster_core::intake::encoding::Encoding;
 use muster_core::intake::header::{Columns, Role};
 use muster_core::intake::sniff::{Format, SniffOptions, Sniffer};
@@ -29,6 +30,8 @@ use std::time::Duration;
 pub struct Limits {
     /// Bytes of one upload.
     pub upload_bytes: u64,
+    /// What a file may cost to read.
+    pub files: intake::Limits,
     /// Jobs of a community that are not over.
     pub open_jobs: u64,
     /// Entries of an index that one look-up reads; where more would match, everybody is looked through instead. Nothing is
@@ -40,7 +43,13 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { upload_bytes: 5 << 30, open_jobs: 1_000, index_entries: 50_000, answer_within: Duration::from_secs(60) }
+        Self {
+            upload_bytes: 5 << 30,
+            files: intake::Limits::default(),
+            open_jobs: 1_000,
+            index_entries: 50_000,
+            answer_within: Duration::from_secs(60),
+        }
     }
 }
 
@@ -94,14 +103,14 @@ impl NewJob {
         Ok(if name.is_empty() { file_name } else { name }.to_owned())
     }
 
-    fn sniff_options(&self) -> SniffOptions {
+    fn sniff_options(&self, limits: intake::Limits) -> SniffOptions {
         // What a content type says is a hint: a charset that we do not know is passed over, an option was checked.
         let encoding = self.options.encoding.as_deref().or(self.charset.as_deref());
         SniffOptions {
             delimiter: self.options.delimiter.as_ref().and_then(|text| text.bytes().next()),
             encoding: encoding.and_then(|text| text.parse::<Encoding>().ok()),
             hint: self.format.or_else(|| Format::from_file_name(self.file_name.as_deref()?)),
-            ..SniffOptions::default()
+            limits,
         }
     }
 }
@@ -139,7 +148,7 @@ impl Engine {
     pub async fn receive(&self, caller: &Caller, new: NewJob) -> Result<Upload> {
         caller.require_any(&[Scope::BulkUpdate, Scope::BulkImport, Scope::BulkDelete])?;
         self.check_open_jobs(caller.tenant).await?;
-        let sniffer = Sniffer::new(new.sniff_options());
+        let sniffer = Sniffer::new(new.sniff_options(self.limits().files));
         let incoming = self.staging().create()?;
         Ok(Upload { engine: self.clone(), caller: caller.clone(), new, incoming, hash: Sha256::new(), sniffer })
     }
@@ -192,10 +201,11 @@ impl Upload {
         let Self { engine, caller, mut new, mut incoming, hash, mut sniffer } = self;
         caller.require(new.kind.scope())?;
         new.name = new.checked_name()?;
-        sniffer.tell(new.sniff_options());
+        let limits = engine.limits().files;
+        sniffer.tell(new.sniff_options(limits));
         let mut file = sniffer.finish()?;
         let sheet = new.options.sheet.as_deref();
-        tokio::task::block_in_place(|| describe(engine.staging(), &mut incoming, &mut file, sheet))?;
+        tokio::task::block_in_place(|| describe(engine.staging(), &mut incoming, &mut file, sheet, limits))?;
         let fields = engine.fields(caller.tenant).await?;
         let columns = file.columns(&fields, &new.options)?;
         check_columns(&columns, &fields, &new)?;
@@ -208,7 +218,8 @@ impl Upload {
             size_bytes,
             sha256: hex(&hash.finalize()),
             file: Some(file),
-            listing: Vec::new(),
+            limits,
+            ..Input::none()
         };
         Ok(Staged { of, new, object, input })
     }
@@ -250,7 +261,7 @@ impl Engine {
             incoming.publish(self.staging(), &object)
         })?;
         let (size_bytes, sha256) = (bytes.len() as u64, hex(&Sha256::digest(bytes)));
-        let input = Input { file_name: None, size_bytes, sha256, file: None, listing };
+        let input = Input { size_bytes, sha256, listing, ..Input::none() };
         let job = self.insert(caller, &Staged { of, new, object, input }).await?;
         self.submitted().notify_one();
         Ok(job)

@@ -5,8 +5,9 @@ use crate::clock::job_id;
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
 use crate::job::{Input, Job, LISTING, PARENT_OUTCOMES, PARENT_PLAN, folder, object, reference};
-use crate::jobs::JobView;
+use crate::jobs::{JobView, check_file};
 use crate::prepare::past_outcomes;
+use crate::results::check_results;
 use crate::run::Run;
 use muster_core::id::JobId;
 use muster_core::job::{JobKind, JobOptions, JobState, Overdraft, Relation};
@@ -39,7 +40,7 @@ struct Child {
 
 impl Engine {
     /// Does what a dry run planned. Refuses with `job_not_finished`, `invalid_state` where the job is no plan,
-    /// `plan_outdated` or `already_applied`.
+    /// `plan_outdated`, `already_applied`, or `file_erased` and `results_expired` where what it needs is gone.
     pub async fn apply_job(&self, caller: &Caller, id: JobId) -> Result<JobView> {
         caller.require(Scope::JobsWrite)?;
         let parent = self.parent(caller, id).await?;
@@ -48,15 +49,23 @@ impl Engine {
             return Err(EngineError::refuse(Code::InvalidState, detail));
         }
         self.check_plan(&parent).await?;
+        check_results(&parent)?;
+        if !parent.source.listing.is_empty() {
+            check_file(&parent)?;
+        }
         let (relation, undoes) = (Relation::Apply, parent.family.undoes);
         let options = parent.options.clone();
-        self.make_child(caller, &parent, Child { kind: parent.kind, relation, dry_run: false, undoes, options }).await
+        let child = Child { kind: parent.kind, relation, dry_run: false, undoes, options };
+        self.make_child(caller, &parent, child).await
     }
 
     /// Takes back what a job did. Refuses with `job_not_finished`, `invalid_state` for a dry run, or `already_undone`.
     pub async fn undo_job(&self, caller: &Caller, id: JobId, request: &UndoRequest) -> Result<JobView> {
         caller.require(Scope::BulkUndo)?;
         let parent = self.parent(caller, id).await?;
+        if parent.kind == JobKind::Erase {
+            return Err(EngineError::refuse(Code::InvalidState, "What was erased is gone and cannot be brought back."));
+        }
         if parent.dry_run {
             return Err(EngineError::refuse(Code::InvalidState, "A dry run wrote nothing, so nothing can be undone."));
         }
@@ -67,17 +76,23 @@ impl Engine {
         };
         let (relation, undoes) = (Relation::Undo, Some(parent.id));
         let child = Child { kind: JobKind::Undo, relation, dry_run: request.dry_run, undoes, options };
-        self.make_child(caller, &parent, child).await
+        Box::pin(self.make_child(caller, &parent, child)).await
     }
 
     /// Tries the rows again that failed or were not reached. Refuses with `job_not_finished`, `invalid_state` for a dry
-    /// run, `already_undone` or `already_retried`.
+    /// run, `already_undone`, `already_retried`, or `file_erased` and `results_expired` where what it needs is gone.
     pub async fn retry_job(&self, caller: &Caller, id: JobId) -> Result<JobView> {
         caller.require(Scope::JobsWrite)?;
         let parent = self.parent(caller, id).await?;
         if parent.dry_run {
             let detail = "A dry run wrote nothing; apply its plan, or submit the file again.";
             return Err(EngineError::refuse(Code::InvalidState, detail));
+        }
+        if parent.kind != JobKind::Erase {
+            check_results(&parent)?;
+        }
+        if !parent.staged.is_empty() {
+            check_file(&parent)?;
         }
         let (relation, undoes) = (Relation::Retry, parent.family.undoes);
         let options = parent.options.clone();
@@ -92,7 +107,7 @@ impl Engine {
             let detail = format!("The job is {}; wait until it has ended, or cancel it.", job.state);
             return Err(EngineError::refuse(Code::JobNotFinished, detail));
         }
-        self.settle(job).await
+        Box::pin(self.settle(job)).await
     }
 
     /// A job that was cancelled this moment may still have to be tidied up: does it, or waits for the worker that does.
@@ -104,7 +119,7 @@ impl Engine {
             tx.commit().await?;
             match claim {
                 Some(claim) => {
-                    Run::new(self, claim).step().await?;
+                    Box::pin(Run::new(self, claim).step()).await?;
                 }
                 None if self.clock().since(begun) > SETTLING => {
                     return Err(EngineError::refuse(
@@ -155,9 +170,20 @@ impl Engine {
         };
         let inserted = async {
             let mut tx = self.store().begin().await?;
+            if let Some(undone) = child.undoes {
+                // From here on nothing is pruned until the job has ended.
+                tx.lock_community(of.tenant).await?;
+                check_history(&mut tx, JobRef { id: undone, ..of }).await?;
+            }
             tx.lock_job(reference(parent)).await?;
+            if child.relation != Relation::Undo {
+                check_kept(&mut tx, parent).await?;
+            }
             check_siblings(&mut tx, parent, &child).await?;
             let job: Job = tx.insert_job(of.tenant, &new).await?;
+            if let Some(at) = parent.file_erased_at {
+                tx.note_file_erased(of, at).await?;
+            }
             if let Some(undone) = child.undoes.filter(|_| !child.dry_run) {
                 tx.set_undo_job(JobRef { id: undone, ..of }, of.id).await?;
             }
@@ -206,9 +232,39 @@ impl Engine {
         if relation == Relation::Undo || parent.staged.is_empty() {
             return Ok(String::new());
         }
-        match staging.link(&parent.staged, &input)? {
+        match parent.file_erased_at.is_some() || staging.link(&parent.staged, &input)? {
             true => Ok(input),
             false => Err(EngineError::Damaged(format!("the input of {}", parent.id))),
+        }
+    }
+}
+
+/// Refuses where what a child takes over may hold somebody who is being erased, or went while it was taken over. The parent
+/// must be locked.
+async fn check_kept(tx: &mut Transaction, parent: &Job) -> Result<()> {
+    if tx.has_open_erasure(parent.tenant).await? {
+        let detail =
+            "Somebody of the community is being erased, and the job may hold the person; try again afterwards.";
+        return Err(EngineError::refuse(Code::InvalidState, detail));
+    }
+    let again: Option<Job> = tx.get_job(parent.tenant, parent.id).await?;
+    let again = again.ok_or_else(|| EngineError::not_found("job"))?;
+    if (again.file_erased_at, again.results_expired_at) == (parent.file_erased_at, parent.results_expired_at) {
+        return Ok(());
+    }
+    check_results(&again)?;
+    check_file(&again)
+}
+
+/// Refuses with `history_expired` where some of what a job changed is no longer known.
+async fn check_history(tx: &mut Transaction, undone: JobRef) -> Result<()> {
+    let job: Option<Job> = tx.get_job(undone.tenant, undone.id).await?;
+    match job.and_then(|job| job.history_expired_at) {
+        None => Ok(()),
+        Some(at) => {
+            let detail =
+                format!("Some of what the job changed was removed at {at}, after its time; it cannot be undone.");
+            Err(EngineError::refuse(Code::HistoryExpired, detail))
         }
     }
 }

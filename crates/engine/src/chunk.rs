@@ -177,7 +177,7 @@ pub(crate) async fn plan_chunk(
 /// Whether a job of this kind sees a user whom a row names: an undo sees all, a restore the deleted ones too.
 pub(crate) fn sees(kind: JobKind, key: &Key, user: &User) -> bool {
     match kind {
-        JobKind::Undo => true,
+        JobKind::Undo | JobKind::Erase => true,
         JobKind::Restore => key.is_of(user),
         JobKind::Update | JobKind::Import | JobKind::Create | JobKind::Delete => !user.deleted && key.is_of(user),
     }

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use muster_core::id::{CommunityId, DeliveryId, FieldId, JobId, KeyId, WebhookId};
 use rand::TryRng;
 use rand::rngs::SysRng;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// The time of day, the time that passes, and ids that nobody can guess.
@@ -41,6 +41,17 @@ impl Clock {
         let fixed = self.fixed.as_ref().map(|fixed| fixed.load(Ordering::Relaxed));
         let microseconds = fixed.unwrap_or_else(|| Timestamp::now().as_microsecond());
         Timestamp::from_microsecond(microseconds).unwrap_or(Timestamp::MAX)
+    }
+
+    /// How long this process has run: it never goes back, whatever is done to the time of day. A fixed clock tells how long
+    /// 1970 is ago.
+    #[expect(clippy::disallowed_methods, reason = "this is the clock that everything else asks")]
+    pub fn uptime(&self) -> Duration {
+        static BEGUN: OnceLock<Instant> = OnceLock::new();
+        match &self.fixed {
+            Some(fixed) => Duration::from_micros(fixed.load(Ordering::Relaxed).unsigned_abs()),
+            None => BEGUN.get_or_init(Instant::now).elapsed(),
+        }
     }
 
     /// A moment to measure from with [`Self::since`].

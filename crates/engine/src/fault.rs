@@ -7,7 +7,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 
-/// Every point, in the order in which a job passes them.
+/// Every point that a job from a file passes, in this order.
 pub const POINTS: &[&str] = &[
     "accept.writing",
     "accept.staged",
@@ -23,6 +23,14 @@ pub const POINTS: &[&str] = &[
     "finish.merged",
     "finish.ended",
 ];
+
+/// The points of an erasure before it ends as other jobs do, and of the removal of what is over its time.
+pub const OTHER_POINTS: &[&str] =
+    &["erase.claimed", "erase.scrubbed", "erase.answered", "erase.written", "erase.committed", "sweep.pruned"];
+
+fn is_point(name: &str) -> bool {
+    POINTS.iter().chain(OTHER_POINTS).any(|point| *point == name)
+}
 
 /// What happens at a point.
 #[derive(Clone, Debug)]
@@ -49,7 +57,7 @@ impl Faults {
 
     /// Plans a fault for when the point was passed so often. It happens once.
     pub fn plan(&self, point: &str, passes: u32, fault: Fault) {
-        assert!(POINTS.contains(&point), "there is no point {point}");
+        assert!(is_point(point), "there is no point {point}");
         self.0.lock().expect("no one panics with the lock").insert(point.to_owned(), (passes, fault));
     }
 
@@ -57,7 +65,7 @@ impl Faults {
     pub fn from_text(text: &str) -> Option<Self> {
         let (point, passes) = text.split_once(':').unwrap_or((text, "0"));
         let faults = Self::none();
-        if !POINTS.contains(&point) {
+        if !is_point(point) {
             return None;
         }
         faults.plan(point, passes.parse().ok()?, Fault::Kill);

@@ -147,7 +147,7 @@ impl Engine {
             let holders = users.iter().filter(|loaded| loaded.user.values.get(number).is_some());
             let row = |id| {
                 let edits = vec![Edit { field: number, column: 0, patch: EditPatch::Clear }];
-                PreparedRow::new(Some(id), Row { record: 1, line: 0, key: Key::Id(id), creates: false, edits })
+                PreparedRow::new(Some(id), Row { record: 1, line: 0, key: Key::Id(id), edits, creates: true })
             };
             let rows: Vec<PreparedRow> = holders.map(|loaded| row(loaded.user.id)).collect();
             let chunk = Chunk { from: 0, ends: vec![0; rows.len()], rows, goes_on: false };

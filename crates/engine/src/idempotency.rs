@@ -65,7 +65,8 @@ impl Reservation {
 
     /// Binds the key to the job that the transaction makes.
     pub(crate) async fn bind(&self, tx: &mut Transaction, job: JobId) -> Result<()> {
-        match tx.bind_key(&self.0.owner, &self.0.fingerprint.digest(), job).await? {
+        let days = tx.get_settings(self.0.owner.tenant).await?.retention_days.idempotency_keys;
+        match tx.bind_key(&self.0.owner, &self.0.fingerprint.digest(), job, days).await? {
             true => Ok(()),
             false => Err(running()),
         }
@@ -144,7 +145,8 @@ impl Engine {
             Some(tx) => tx,
             None => self.store().begin().await?,
         };
-        if !tx.keep_answer(&reservation.0.owner, &reservation.0.fingerprint.digest(), answer).await? {
+        let days = tx.get_settings(reservation.0.owner.tenant).await?.retention_days.idempotency_keys;
+        if !tx.keep_answer(&reservation.0.owner, &reservation.0.fingerprint.digest(), answer, days).await? {
             return Err(running());
         }
         self.faults().pass("accept.answered").await?;

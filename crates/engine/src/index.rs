@@ -40,6 +40,11 @@ impl IndexChanges {
         Self { epoch: fields.epoch(), ..Self::default() }
     }
 
+    /// What goes with a user who is taken away.
+    pub(crate) fn removing(user: &User, fields: &FieldSet) -> Self {
+        Self { removes: entries(user, fields).into_iter().collect(), ..Self::new(fields) }
+    }
+
     /// Adds what a change set does to a user, who is as before it. Where no field is indexed it does nothing.
     pub(crate) fn note(&mut self, before: &User, changes: &[Change], fields: &FieldSet) {
         let indexed = fields.indexed();

@@ -10,8 +10,13 @@ use std::fs::File;
 use std::io::BufReader;
 
 /// The records of a staged file, from the first.
-pub(crate) fn open_records(staging: &Staging, staged: &str, file: &Source) -> Result<Records<BufReader<File>>> {
-    let records = Records::new(staging.read(staged, 0)?, file, Limits::default());
+pub(crate) fn open_records(
+    staging: &Staging,
+    staged: &str,
+    file: &Source,
+    limits: Limits,
+) -> Result<Records<BufReader<File>>> {
+    let records = Records::new(staging.read(staged, 0)?, file, limits);
     Ok(match file.format {
         Format::Xlsx => records.with_scratch(Box::new(staging.scratch()?)),
         Format::Csv | Format::Ndjson | Format::Json => records,
@@ -24,10 +29,11 @@ pub(crate) fn describe(
     incoming: &mut Incoming,
     source: &mut Source,
     sheet: Option<&str>,
+    limits: Limits,
 ) -> Result<()> {
     if source.format != Format::Xlsx {
         return Ok(());
     }
     let scratch = Box::new(staging.scratch()?);
-    xlsx::describe(source, incoming.reopen()?, sheet, Limits::default(), scratch).map_err(read_error)
+    xlsx::describe(source, incoming.reopen()?, sheet, limits, scratch).map_err(read_error)
 }

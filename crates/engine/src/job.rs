@@ -1,5 +1,7 @@
 //! What the engine keeps with a job.
 
+use muster_core::id::UserId;
+use muster_core::intake::Limits;
 use muster_core::intake::sniff::Source;
 use muster_core::job::Relation;
 use muster_store::JobRef;
@@ -23,12 +25,26 @@ pub struct Input {
     /// otherwise.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub listing: Vec<String>,
+    /// What the file may cost to read, as it was when the file was accepted: so every process reads it alike, for ever.
+    #[serde(default)]
+    pub limits: Limits,
+    /// The user whom an erasure erases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erases: Option<UserId>,
 }
 
 impl Input {
     /// The input of a job that has no file.
     pub(crate) fn none() -> Self {
-        Self { file_name: None, size_bytes: 0, sha256: String::new(), file: None, listing: Vec::new() }
+        Self {
+            file_name: None,
+            size_bytes: 0,
+            sha256: String::new(),
+            file: None,
+            listing: Vec::new(),
+            limits: Limits::default(),
+            erases: None,
+        }
     }
 }
 
@@ -65,6 +81,9 @@ pub(crate) fn reference(job: &Job) -> JobRef {
 /// worked with.
 pub(crate) fn is_kept(job: &Job, name: &str) -> bool {
     let what = name.rsplit('/').next().unwrap_or_default();
+    if job.results_expired_at.is_some() && name != job.staged || job.file_erased_at.is_some() && name == job.staged {
+        return false;
+    }
     let attempts = ["rows-", "outcomes-", "results-", "plan-", "listing-"];
     match attempts.iter().any(|prefix| what.starts_with(prefix)) {
         // Every attempt leaves its own; only what is pinned counts.

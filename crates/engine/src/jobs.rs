@@ -99,6 +99,7 @@ impl Engine {
         if job.source.file.is_none() && job.source.listing.is_empty() {
             return Err(EngineError::refuse(Code::NotFound, "The job has no file."));
         }
+        check_file(&job)?;
         let file = self.staging().read(&job.staged, 0)?;
         Ok((job, file))
     }
@@ -146,6 +147,17 @@ impl Engine {
         self.submitted().notify_one();
         self.stepped().notify_waiters();
         Ok(self.view(job))
+    }
+}
+
+/// Refuses with `file_erased` where the file of a job is gone.
+pub(crate) fn check_file(job: &Job) -> Result<()> {
+    match job.file_erased_at {
+        None => Ok(()),
+        Some(at) => {
+            let detail = format!("The file of the job was removed at {at}, with somebody in it or after its time.");
+            Err(EngineError::refuse(Code::FileErased, detail))
+        }
     }
 }
 

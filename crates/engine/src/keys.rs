@@ -3,12 +3,15 @@
 //! A key is 64 characters: the 24 hex digits of its community, so that looking it up goes to one place, and 40 letters and
 //! digits of which each is one of 62 (238 random bits). It is shown once; what is stored is its SHA-256, which needs no
 //! salt and no slowness because nobody can guess 238 bits.
+//!
+//! A token stands for a key for half an hour and dies with it. It is made and stored as keys are: with a signature nothing
+//! would have to be stored, but whoever read the secret to sign with in the database could make a token of any key.
 
 use crate::caller::Caller;
 use crate::clock::key_id;
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use muster_core::Code;
 use muster_core::actor::{Actor, ActorKind};
 use muster_core::id::{CommunityId, KeyId, Tenant};
@@ -22,8 +25,12 @@ use sha2::{Digest, Sha256};
 
 /// The length of a key.
 const KEY_LENGTH: usize = 64;
-/// How much of it names the community.
+/// The length of a token, by which it is told from a key.
+const TOKEN_LENGTH: usize = 72;
+/// How much of either names the community.
 const COMMUNITY_LENGTH: usize = 24;
+/// How long a token can be used.
+const TOKEN_LIFE: SignedDuration = SignedDuration::from_mins(30);
 
 /// A key that somebody wants to have.
 #[derive(Clone, Debug)]
@@ -43,6 +50,23 @@ pub struct MadeKey {
     pub key: ApiKey,
     /// The key itself.
     pub secret: String,
+}
+
+/// A token that was issued. Nothing shows the text again.
+#[derive(Clone, Debug)]
+pub struct IssuedToken {
+    /// The token itself.
+    pub secret: String,
+    /// The key that it stands for.
+    pub key: ApiKey,
+    /// Who the key makes somebody.
+    pub caller: Caller,
+    /// The community of the key.
+    pub community: Community,
+    /// When it was issued.
+    pub issued_at: Timestamp,
+    /// From when on it is refused.
+    pub expires_at: Timestamp,
 }
 
 /// What came of looking at a key.
@@ -70,8 +94,7 @@ impl Engine {
                 "A key has a name of 1 to 100 characters, none of them a control character.",
             ));
         }
-        let random = Alphanumeric.sample_string(&mut UnwrapErr(SysRng), KEY_LENGTH - COMMUNITY_LENGTH);
-        let secret = format!("{of}{random}");
+        let secret = secret(of, KEY_LENGTH);
         let mut scopes = new.scopes.clone();
         scopes.sort_unstable();
         scopes.dedup();
@@ -128,28 +151,67 @@ impl Engine {
         Ok(revoked)
     }
 
-    /// Looks at a key that somebody sent.
+    /// Looks at a key, or a token of one, that somebody sent.
     pub async fn check_key(&self, secret: &str) -> Result<KeyCheck> {
-        let community = secret.get(..COMMUNITY_LENGTH).filter(|_| secret.len() == KEY_LENGTH);
+        let found = self.find_key(secret).await?;
+        Ok(found.map_or(KeyCheck::Invalid, |(community, key)| KeyCheck::Valid(caller_of(&community, &key))))
+    }
+
+    /// Issues a token for a key, if that is valid and has this id.
+    pub async fn issue_token(&self, key_id: &str, secret_of_key: &str) -> Result<Option<IssuedToken>> {
+        // A token does not beget tokens.
+        let found = match secret_of_key.len() {
+            KEY_LENGTH => self.find_key(secret_of_key).await?,
+            _ => None,
+        };
+        let Some((community, key)) = found.filter(|(_, key)| key.id.to_string() == key_id) else {
+            return Ok(None);
+        };
+        let issued_at = self.clock().now();
+        let end = issued_at.checked_add(TOKEN_LIFE).unwrap_or(Timestamp::MAX);
+        let expires_at = key.expires_at.map_or(end, |end_of_key| end.min(end_of_key));
+        let secret = secret(community.id, TOKEN_LENGTH);
+        let hash = Sha256::digest(&secret).into();
+        let mut tx = self.store().begin().await?;
+        tx.insert_oauth_token(community.tenant, &hash, key.id, expires_at, issued_at).await?;
+        tx.commit().await?;
+        let caller = caller_of(&community, &key);
+        Ok(Some(IssuedToken { secret, key, caller, community, issued_at, expires_at }))
+    }
+
+    /// The valid key that a text is or stands for.
+    async fn find_key(&self, secret: &str) -> Result<Option<(Community, ApiKey)>> {
+        let is_token = secret.len() == TOKEN_LENGTH;
+        let community = secret.get(..COMMUNITY_LENGTH).filter(|_| is_token || secret.len() == KEY_LENGTH);
         let Some(id) = community.and_then(|id| id.parse::<CommunityId>().ok()) else {
-            return Ok(KeyCheck::Invalid);
+            return Ok(None);
         };
         let mut connection = self.store().read().await?;
         let Some(community) = connection.find_community(id).await? else {
-            return Ok(KeyCheck::Invalid);
+            return Ok(None);
         };
-        let hash = Sha256::digest(secret).into();
-        let now = self.clock().now();
+        let (hash, now) = (Sha256::digest(secret).into(), self.clock().now());
+        let found = match is_token {
+            true => connection.find_api_key_of_token(community.tenant, &hash, now).await?,
+            false => connection.find_api_key(community.tenant, &hash).await?,
+        };
         let valid = |key: &ApiKey| key.revoked_at.is_none() && key.expires_at.is_none_or(|end| now < end);
-        let found = connection.find_api_key(community.tenant, &hash).await?.filter(valid);
-        Ok(found.map_or(KeyCheck::Invalid, |key| {
-            KeyCheck::Valid(Caller {
-                tenant: community.tenant,
-                community: community.id,
-                actor: Actor { kind: ActorKind::ApiKey, id: key.id.to_string(), name: key.name },
-                scopes: key.scopes,
-                reservation: None,
-            })
-        }))
+        Ok(found.filter(valid).map(|key| (community, key)))
     }
+}
+
+fn caller_of(community: &Community, key: &ApiKey) -> Caller {
+    Caller {
+        tenant: community.tenant,
+        community: community.id,
+        actor: Actor { kind: ActorKind::ApiKey, id: key.id.to_string(), name: key.name.clone() },
+        scopes: key.scopes.clone(),
+        reservation: None,
+    }
+}
+
+/// A secret of this length that begins with its community.
+fn secret(community: CommunityId, length: usize) -> String {
+    let random = Alphanumeric.sample_string(&mut UnwrapErr(SysRng), length - COMMUNITY_LENGTH);
+    format!("{community}{random}")
 }

@@ -16,6 +16,7 @@ mod commit;
 mod communities;
 mod deliver;
 mod engine;
+mod erase;
 mod error;
 mod events;
 mod export;
@@ -40,6 +41,7 @@ mod query;
 mod refit;
 mod result_rows;
 mod results;
+mod retention;
 mod run;
 mod selection;
 mod sign;
@@ -63,12 +65,12 @@ pub use deliver::{Deliverer, DeliveryTick, ShowJob};
 pub use engine::Engine;
 pub use error::{EngineError, Result, chain};
 pub use export::UserExport;
-pub use fault::{Fault, Faults, POINTS};
+pub use fault::{Fault, Faults, OTHER_POINTS, POINTS};
 pub use history::{HistoryEntry, HistoryPage, HistoryQuery, MadeChange, NewChange};
 pub use idempotency::{Fingerprint, Reservation, Reserved, reused};
 pub use job::{Input, Job};
 pub use jobs::{JobPage, JobView};
-pub use keys::{KeyCheck, MadeKey, NewKey};
+pub use keys::{IssuedToken, KeyCheck, MadeKey, NewKey};
 #[cfg(feature = "testing")]
 pub use muster_store::testing;
 pub use muster_store::{
@@ -76,6 +78,7 @@ pub use muster_store::{
 };
 pub use query::{FoundUsers, UserQuery};
 pub use results::{ErrorGroup, ResultFormat, StatusFilter};
+pub use retention::Swept;
 pub use run::Step;
 pub use staging::Staging;
 pub use target::{Targets, is_public};

@@ -179,6 +179,7 @@ impl Misfits {
         let Some(first) = self.named.first() else { return Ok(()) };
         let users = if self.count == 1 { "user has" } else { "users have" };
         let detail = format!("{} {users} a value that does not fit, or none; {}", self.count, first.message);
-        Err(Error { errors: self.named, ..Error::new(Code::ValuesDoNotFit, detail) })
+        let error = Error::new(Code::ValuesDoNotFit, detail);
+        Err(Error { errors: self.named, ..error })
     }
 }

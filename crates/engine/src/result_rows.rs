@@ -86,13 +86,23 @@ impl<'a, W: Write> RowWriter<'a, W> {
         })
     }
 
+    /// Writes a row of which nothing is left but what became of it.
+    pub(crate) fn write_blank(&mut self, number: u64, outcome: Option<&Outcome>) -> Result<()> {
+        let line = outcome.and_then(|outcome| outcome.reason.as_ref()).map_or(0, |reason| reason.line);
+        self.write_row(&Record::new(), (number, line), outcome)
+    }
+
     pub(crate) fn write(&mut self, record: &Record, outcome: Option<&Outcome>) -> Result<()> {
+        self.write_row(record, (record.number(), record.line()), outcome)
+    }
+
+    fn write_row(&mut self, record: &Record, (number, line): (u64, u64), outcome: Option<&Outcome>) -> Result<()> {
         let reason = outcome.and_then(|outcome| outcome.reason.as_ref());
         let changes = outcome.and_then(|outcome| outcome.changes.as_deref());
         let changes = changes.map(|stored| changes_to_wire(stored, self.fields)).transpose()?;
         let ours = [
-            if self.has_lines { record.line().to_string() } else { String::new() },
-            record.number().to_string(),
+            if self.has_lines && line > 0 { line.to_string() } else { String::new() },
+            number.to_string(),
             outcome.map_or("unprocessed", |outcome| outcome.status.as_str()).to_owned(),
             reason.map_or(String::new(), |reason| reason.error.code.to_string()),
             reason.and_then(|reason| reason.error.column.clone()).unwrap_or_default(),

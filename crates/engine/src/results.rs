@@ -16,9 +16,10 @@ use crate::sort::{BUFFER_BYTES, Sorted, Sorter};
 use muster_core::Code;
 use muster_core::field::FieldSet;
 use muster_core::id::JobId;
+use muster_core::intake::ReadError;
 use muster_core::intake::json::table::Table;
 use muster_core::intake::records::Record;
-use muster_core::intake::{Limits, ReadError};
+use muster_core::intake::sniff::Source;
 use muster_core::outcome::{Outcome, Status};
 use muster_core::scope::Scope;
 use serde::Serialize;
@@ -153,8 +154,25 @@ pub(crate) async fn merge(engine: &Engine, job: &Job) -> Result<Option<String>> 
     Ok(Some(name))
 }
 
+/// Refuses with `results_expired` where what became of a job's rows is gone.
+pub(crate) fn check_results(job: &Job) -> Result<()> {
+    match job.results_expired_at {
+        None => Ok(()),
+        Some(at) => {
+            let detail = format!("What became of the rows was removed at {at}, after its time; the counts stay.");
+            Err(EngineError::refuse(Code::ResultsExpired, detail))
+        }
+    }
+}
+
+/// Whether what the rows of a job looked like is gone.
+fn is_without_originals(job: &Job) -> bool {
+    job.file_erased_at.is_some() && (job.source.file.is_some() || !job.source.listing.is_empty())
+}
+
 impl Engine {
     pub(crate) async fn outcomes(&self, job: Job) -> Result<(Job, Outcomes)> {
+        check_results(&job)?;
         let collected = match job.results {
             None => Some(collect(self, &job).await?),
             Some(_) => None,
@@ -249,31 +267,37 @@ fn write_results(
         (None, Some(listing)) => (listing, listing_source(job)),
         (None, None) => return RowWriter::new(format, job, fields, &listing_source(job).header, None, out)?.finish(),
     };
-    let mut records = open_records(engine.staging(), name, &source)?;
+    let mut records = match is_without_originals(job) {
+        true => None,
+        false => Some(open_records(engine.staging(), name, &source, job.source.limits)?),
+    };
     let mut selection = Selection::open(engine.staging(), job)?;
-    let (mut record, mut written) = (Record::new(), 0);
+    let (mut record, mut number, mut written) = (Record::new(), 0, 0);
     let mut next = outcomes.next()?;
     let header = table.as_ref().map_or(source.header, Table::header);
     let mut writer = RowWriter::new(format, job, fields, &header, table, out)?;
     while written < job.counts.received {
-        match records.read(&mut record) {
-            Ok(true) => {}
+        number = match records.as_mut().map(|records| records.read(&mut record)) {
+            None => number + 1,
+            Some(Ok(true)) => record.number(),
             // A file with a fault ends its job before anything is written; its rows end where the fault is.
-            Ok(false) | Err(ReadError::Fault(_)) => break,
-            Err(ReadError::Io(error)) => return Err(error.into()),
-        }
+            Some(Ok(false) | Err(ReadError::Fault(_))) => break,
+            Some(Err(ReadError::Io(error))) => return Err(error.into()),
+        };
         if let Some(selection) = &mut selection
-            && !selection.takes(record.number())?
+            && !selection.takes(number)?
         {
             continue;
         }
         written += 1;
-        while next.as_ref().is_some_and(|outcome| outcome.record < record.number()) {
+        while next.as_ref().is_some_and(|outcome| outcome.record < number) {
             next = outcomes.next()?;
         }
-        let outcome = next.as_ref().filter(|outcome| outcome.record == record.number());
-        if filter.takes(outcome) {
-            writer.write(&record, outcome)?;
+        let outcome = next.as_ref().filter(|outcome| outcome.record == number);
+        match filter.takes(outcome) {
+            true if records.is_some() => writer.write(&record, outcome)?,
+            true => writer.write_blank(number, outcome)?,
+            false => {}
         }
     }
     writer.finish()
@@ -281,12 +305,12 @@ fn write_results(
 
 /// The columns of a job's records, where they are JSON and wanted as CSV. Refuses with `too_many_columns`.
 fn tabulate(engine: &Engine, job: &Job, format: ResultFormat) -> Result<Option<Table>> {
-    let Some(file) = job.source.file.as_ref().filter(|file| file.format.is_json() && format != ResultFormat::Ndjson)
-    else {
+    let wants = |file: &&Source| file.format.is_json() && format != ResultFormat::Ndjson && !is_without_originals(job);
+    let Some(file) = job.source.file.as_ref().filter(wants) else {
         return Ok(None);
     };
-    let mut records = open_records(engine.staging(), &job.staged, file)?;
-    let (mut record, mut table, most) = (Record::new(), Table::default(), Limits::default().columns);
+    let mut records = open_records(engine.staging(), &job.staged, file, job.source.limits)?;
+    let (mut record, mut table, most) = (Record::new(), Table::default(), job.source.limits.columns);
     loop {
         match records.read(&mut record) {
             Ok(true) => record.json().map_or(Ok(()), |text| table.add(text, most))?,

@@ -11,7 +11,7 @@ use crate::error::{EngineError, Result};
 use crate::job::{Job, reference};
 use crate::prepare::prepare;
 use crate::pulse::{Heard, Pulse};
-use muster_core::job::{JobState, OnError};
+use muster_core::job::{JobKind, JobState, OnError};
 use muster_core::{Code, Error};
 use muster_store::Claim;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ pub(crate) struct Run {
     pub(crate) engine: Engine,
     pub(crate) job: Job,
     fruitless: bool,
-    pulse: Pulse,
+    pub(crate) pulse: Pulse,
     pub(crate) applying: Option<Applying>,
 }
 
@@ -82,6 +82,9 @@ impl Run {
             return Err(EngineError::refuse(Code::WorkerCrashed, detail));
         }
         self.check_failures()?;
+        if self.job.kind == JobKind::Erase {
+            return self.erase().await;
+        }
         match self.job.prepared.clone() {
             None => self.prepare().await,
             Some(prepared) if self.job.cursor < prepared.rows_bytes => self.apply(prepared).await,

@@ -1,7 +1,8 @@
 //! The staging area: inputs, prepared rows and outcomes of jobs, as files in a folder that every process of a Muster
 //! sees.
 //!
-//! An object appears under its name only when it is complete and on the disk; from then on it never changes. A file that
+//! An object appears under its name only when it is complete and on the disk; from then on it never changes, but for an
+//! erasure, which replaces it as a whole. A file that
 //! is being written lies under `incoming` and goes when its writer goes, or at the next start.
 
 use crate::error::Result;

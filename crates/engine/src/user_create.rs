@@ -11,9 +11,9 @@ use muster_core::field::{FieldNumber, FieldSet};
 use muster_core::identity::Identity;
 use muster_core::job::{JobKind, Overdraft};
 use muster_core::key::Key;
-use muster_core::plan::{EditPatch, Row, Rules};
+use muster_core::plan::{Row, Rules};
 use muster_core::scope::Scope;
-use muster_core::user::{Operator, User};
+use muster_core::user::User;
 use muster_core::value::Value;
 use muster_core::{Code, Error, Patch};
 use muster_store::{NewCommit, Transaction};
@@ -53,16 +53,11 @@ impl Engine {
         new: &NewUser,
     ) -> Result<Option<(Transaction, User)>> {
         let email = new.email.clone().map_or(Patch::Keep, Patch::Set);
-        let edit = UserEdit { email, values: new.values.clone(), if_version: None };
-        let mut said = edits(&edit, fields)?;
-        if !new.identities.is_empty() {
-            let all = Value::Identities(new.identities.clone());
-            let add = Patch::Set((Operator::Add, all));
-            said.push(FieldNumber::IDENTITIES, "identities", "/identities".to_owned(), add);
-        }
+        let (identities, values) = (new.identities.clone(), new.values.clone());
+        let said = edits(&UserEdit { email, identities, values, if_version: None }, fields)?;
         let key = name_of(new, &said, fields)?;
         let Edits { edits, columns, pointers } = said;
-        let row = Row { record: 1, line: 0, key, creates: true, edits };
+        let row = Row { record: 1, line: 0, key, edits, creates: true };
         let chunk = Chunk::of(PreparedRow::new(None, row));
         let rules = Rules { kind: JobKind::Create, overdraft: Overdraft::Reject, fields, columns: &columns };
         let order = Order { tenant: caller.tenant, rules, dry_run: false, undoes: None, filter: None };
@@ -99,10 +94,7 @@ fn name_of(new: &NewUser, said: &Edits, fields: &FieldSet) -> Result<Key, Error>
         return Ok(Key::Identity(identity.clone()));
     }
     let mut unique = said.edits.iter().filter(|edit| fields.is_unique(edit.field));
-    let value = unique.find_map(|edit| match &edit.patch {
-        EditPatch::Set(_, value) | EditPatch::SetIfEmpty(_, value) => Some((edit.field, value.clone())),
-        EditPatch::Clear => None,
-    });
+    let value = unique.find_map(|edit| Some((edit.field, edit.patch.value()?.clone())));
     let (field, value) = value.ok_or_else(|| {
         let message = "a user needs an email, an identity or the value of a unique field, by which it is found again";
         Error::at("/email", Code::MissingKey, message)

@@ -6,15 +6,17 @@ use crate::chunk::{Chunk, Order, Source, plan_chunk, sees};
 use crate::commit;
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
+use crate::lookup::{Found, find};
 use crate::prepare::PreparedRow;
 use jiff::Timestamp;
 use muster_core::email::parse_email;
 use muster_core::error::{Fault, RowError, excerpt};
 use muster_core::field::{Field, FieldNumber, FieldSet};
 use muster_core::id::UserId;
+use muster_core::identity::Identity;
 use muster_core::job::{JobKind, Overdraft};
 use muster_core::key::{Key, UserKey};
-use muster_core::plan::{Edit, EditPatch, Row, Rules};
+use muster_core::plan::{Edit, Row, Rules};
 use muster_core::scope::Scope;
 use muster_core::user::{Operator, User};
 use muster_core::value::{Value, patch_from_json};
@@ -30,6 +32,8 @@ const TAKEN_BACK: u32 = 500;
 pub struct UserEdit {
     /// The email.
     pub email: Patch<String>,
+    /// Identities that the user gets beside those that it has.
+    pub identities: Vec<Identity>,
     /// Values by field key: absent keeps, null clears, `{"op","value"}` operates, anything else overwrites.
     pub values: Vec<(String, Json)>,
     /// The version that the user must have.
@@ -57,8 +61,28 @@ impl Engine {
         Ok((user, fields))
     }
 
+    /// The live user whom a key names, for somebody who has the scope for what is to be done next. Refuses with
+    /// `user_not_found`, or with `ambiguous_match` where there are several.
+    pub async fn find_user(&self, caller: &Caller, scope: Scope, key: &Key) -> Result<(User, FieldSet)> {
+        caller.require(scope)?;
+        let fields = self.fields(caller.tenant).await?;
+        let mut connection = self.store().read().await?;
+        let found = find(&mut connection, caller.tenant, JobKind::Update, &[key]).await?.remove(0);
+        if found == Found::Several {
+            let detail = format!("There are several users with {}; say the language too.", key.describe(&fields));
+            return Err(EngineError::refuse(Code::AmbiguousMatch, detail));
+        }
+        let user = match found.one() {
+            Some(id) => connection.get_user(caller.tenant, id, &fields).await?.filter(|user| !user.deleted),
+            None => None,
+        };
+        let nobody = || EngineError::refuse(Code::UserNotFound, format!("Nobody has {}.", key.describe(&fields)));
+        let user = user.ok_or_else(nobody)?;
+        Ok((user, fields))
+    }
+
     /// A user as it was at a time: as the last of its versions that was made until then had left it. One who was not there
-    /// yet, or was deleted then, is not found.
+    /// yet, or was deleted then, is not found. Refuses with `history_expired` where that part of the history was pruned.
     pub async fn get_user_at(&self, caller: &Caller, id: UserId, at: Timestamp) -> Result<(User, FieldSet)> {
         caller.require(Scope::UsersRead)?;
         let fields = self.fields(caller.tenant).await?;
@@ -82,7 +106,15 @@ impl Engine {
                 user.take_back(&set.changes);
             }
         }
-        Err(EngineError::not_found("user"))
+        let openings = connection.list_openings(caller.tenant, &[id], &fields).await?;
+        let Some(opening) = openings.first() else { return Err(EngineError::not_found("user")) };
+        if opening.version != user.version || opening.at > at {
+            let detail = format!("The user's history begins at {}; what was before is over its time.", opening.at);
+            return Err(EngineError::refuse(Code::HistoryExpired, detail));
+        }
+        user.updated_at = opening.at;
+        let live = Some(user).filter(|user| !user.deleted);
+        live.map(|user| (user, fields)).ok_or_else(|| EngineError::not_found("user"))
     }
 
     /// Live users, all of them or the one of an email.
@@ -207,7 +239,7 @@ pub(crate) struct ChangedUser {
     pub fields: FieldSet,
 }
 
-fn check_version(user: &User, wanted: Option<i64>) -> Result<()> {
+pub(crate) fn check_version(user: &User, wanted: Option<i64>) -> Result<()> {
     match wanted {
         Some(version) if version != user.version => {
             let detail = format!("The user has version {} now.", user.version);
@@ -235,10 +267,7 @@ impl Edits {
 
     /// What a field is to hold by them.
     pub(crate) fn value(&self, field: FieldNumber) -> Option<&Value> {
-        self.edits.iter().find(|edit| edit.field == field).and_then(|edit| match &edit.patch {
-            EditPatch::Set(_, value) | EditPatch::SetIfEmpty(_, value) => Some(value),
-            EditPatch::Clear => None,
-        })
+        self.edits.iter().find(|edit| edit.field == field).and_then(|edit| edit.patch.value())
     }
 
     /// Takes what happens to the email.
@@ -262,6 +291,10 @@ impl Edits {
 pub(crate) fn edits(edit: &UserEdit, fields: &FieldSet) -> Result<Edits, Error> {
     let mut edits = Edits::default();
     edits.push_email("/email", &edit.email)?;
+    if !edit.identities.is_empty() {
+        let patch = Patch::Set((Operator::Add, Value::Identities(edit.identities.clone())));
+        edits.push(FieldNumber::IDENTITIES, "identities", "/identities".to_owned(), patch);
+    }
     for (key, json) in &edit.values {
         let pointer = format!("/values/{key}");
         let field = writable(fields, key, &pointer)?;

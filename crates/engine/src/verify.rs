@@ -1,5 +1,5 @@
 //! Checks the whole store: for every user and field the changes form a chain, each `old` is the `new` before it, and the
-//! last `new` is the current value; every live user holds its keys and its entries in the
+//! last `new` is the current value, and where a history was pruned it goes on from its opening; every live user holds its keys and its entries in the
 //! index, and nobody else does; the counts of jobs add up.
 
 use crate::engine::Engine;
@@ -11,7 +11,7 @@ use muster_core::id::UserId;
 use muster_core::job::JobState;
 use muster_core::key::UserKey;
 use muster_core::user::User;
-use muster_store::{Among, Community, Connection, IndexEntry, JobFilter, Link, LoadedUser};
+use muster_store::{Among, Community, Connection, IndexEntry, JobFilter, Link, LoadedUser, Opening};
 use std::collections::VecDeque;
 
 /// How many breaks are told.
@@ -80,13 +80,17 @@ impl Engine {
 async fn verify_users(connection: &mut Connection, community: &Community, found: &mut Verified) -> Result<()> {
     let fields = connection.list_fields(community.tenant).await?;
     let mut links = Links { community, fields: &fields, read: VecDeque::new(), after: (UserId(0), 0), ended: false };
-    let (mut after, mut keys, mut entries) = (UserId(0), 0, 0);
+    let (mut after, mut keys, mut entries, mut openings) = (UserId(0), 0, 0, 0);
     loop {
         let users = connection.list_all_users(community.tenant, after, BATCH, &fields).await?;
         let Some(last) = users.last() else { break };
         after = last.user.id;
-        for loaded in &users {
-            verify_user(connection, &mut links, &loaded.user, found).await?;
+        let ids: Vec<UserId> = users.iter().map(|loaded| loaded.user.id).collect();
+        let mut opened = connection.list_openings(community.tenant, &ids, &fields).await?.into_iter().peekable();
+        for user in users.iter().map(|loaded| &loaded.user) {
+            let opening = opened.next_if(|opening| opening.user == user.id);
+            openings += u64::from(opening.is_some());
+            verify_user(connection, &mut links, user, opening.as_ref(), found).await?;
         }
         let live = users.iter().map(|loaded| &loaded.user).filter(|user| !user.deleted);
         let holders: Vec<(UserKey, UserId)> =
@@ -106,6 +110,10 @@ async fn verify_users(connection: &mut Connection, community: &Community, found:
     if let Some(link) = links.peek(connection).await? {
         let sentence = format!("user {} has a history and is not there", link.user);
         found.report(community, sentence);
+    }
+    let stored = connection.count_openings(community.tenant).await?;
+    if stored != openings {
+        found.report(community, format!("{stored} histories have an opening, and {openings} users who are there"));
     }
     let stored = connection.count_user_keys(community.tenant).await?;
     if stored != keys {
@@ -139,16 +147,21 @@ async fn verify_entries(
     Ok(held.into_iter().filter(|held| *held).count() as u64)
 }
 
-/// Follows one user's history from nothing to what is stored.
+/// Follows one user's history from nothing, or from what is left of its beginning, to what is stored.
 async fn verify_user(
     connection: &mut Connection,
     links: &mut Links<'_>,
     user: &User,
+    opening: Option<&Opening>,
     found: &mut Verified,
 ) -> Result<()> {
     found.users += 1;
     let (community, fields) = (links.community, links.fields);
     let mut state = User::blank(user.id, user.created_at);
+    if let Some(opening) = opening {
+        state.apply(&opening.changes, opening.at);
+        state.version = opening.version;
+    }
     while let Some(link) = links.peek(connection).await?.filter(|link| link.user <= user.id) {
         found.change_sets += 1;
         if link.user < user.id {

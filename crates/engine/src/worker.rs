@@ -10,6 +10,7 @@ use crate::clock::random;
 use crate::engine::Engine;
 use crate::error::{EngineError, Result, chain};
 use crate::prepare::hex;
+use crate::retention::Swept;
 use crate::run::{Run, Step};
 use muster_core::id::JobId;
 use std::collections::{HashMap, VecDeque};
@@ -89,7 +90,8 @@ impl Worker {
         let (stop, stopping) = watch::channel(false);
         let mut tasks = JoinSet::new();
         let mut sizes: HashMap<tokio::task::Id, bool> = HashMap::new();
-        let mut swept = None;
+        // What is given up at the end is gone on with by the next sweep.
+        let (mut sweeping, mut swept) = (JoinSet::new(), None);
         tokio::pin!(shutdown);
         loop {
             while let Some(Ok((id, ()))) | Some(Err(id)) =
@@ -103,7 +105,10 @@ impl Worker {
             }
             if swept.is_none_or(|swept| self.engine.clock().since(swept) >= SWEEP) {
                 swept = Some(self.engine.clock().moment());
-                self.sweep().await;
+                while sweeping.try_join_next().is_some() {}
+                if sweeping.is_empty() {
+                    sweeping.spawn(sweep(self.engine.clone(), self.owner.name.clone()));
+                }
             }
             tokio::select! {
                 () = &mut shutdown => break,
@@ -116,15 +121,6 @@ impl Worker {
         }
         let _ = stop.send(true);
         while tasks.join_next().await.is_some() {}
-    }
-
-    /// Removes what has expired.
-    async fn sweep(&self) {
-        match self.engine.sweep_idempotency_keys().await {
-            Ok(0) => {}
-            Ok(keys) => tracing::info!(keys, "idempotency keys that had expired were removed"),
-            Err(error) => tracing::error!(cause = chain(&error), "expired idempotency keys could not be removed"),
-        }
     }
 
     /// Claims jobs as long as there are places for them.
@@ -176,6 +172,22 @@ impl Worker {
     /// The name under which this worker leases jobs.
     pub fn owner(&self) -> &str {
         &self.owner.name
+    }
+}
+
+/// Removes what has expired.
+async fn sweep(engine: Engine, owner: String) {
+    match engine.sweep_idempotency_keys().await {
+        Ok(0) => {}
+        Ok(keys) => tracing::info!(keys, "idempotency keys that had expired were removed"),
+        Err(error) => tracing::error!(cause = chain(&error), "expired idempotency keys could not be removed"),
+    }
+    match engine.sweep_expired_as(&owner).await {
+        Ok(swept) if swept == Swept::default() => {}
+        Ok(Swept { files, results, changes, deliveries }) => {
+            tracing::info!(files, results, changes, deliveries, "what was over its time was removed");
+        }
+        Err(error) => tracing::error!(cause = chain(&error), "what is over its time could not be removed"),
     }
 }
 

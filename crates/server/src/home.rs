@@ -75,7 +75,7 @@ impl Home {
     }
 
     /// Opens the database and the staging area, making the folders where there are none.
-    pub fn open(&self, faults: Faults) -> Result<Engine> {
+    pub fn open(&self, faults: Faults, limits: Limits) -> Result<Engine> {
         make_folder(&self.folder)?;
         make_folder(&self.staging)?;
         let store = match &self.database {
@@ -86,7 +86,7 @@ impl Home {
             }
         }?;
         let staging = Staging::open(&self.staging)?;
-        Ok(Engine::new(store, staging, Clock::system(), faults, Limits::default()))
+        Ok(Engine::new(store, staging, Clock::system(), faults, limits))
     }
 
     /// Opens what is there, for commands that make no sense on nothing.
@@ -97,7 +97,7 @@ impl Home {
                 Err(failure
                     .hint("name the folder with --data-dir, or make a community first: muster community create NAME"))
             }
-            _ => self.open(Faults::none()),
+            _ => self.open(Faults::none(), Limits::default()),
         }
     }
 

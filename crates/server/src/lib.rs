@@ -5,5 +5,6 @@ pub mod config;
 pub mod generate;
 pub mod home;
 pub mod http;
+pub mod limits;
 pub mod quickstart;
 pub mod serve;

@@ -13,11 +13,12 @@ use crate::cli::{Failure, Result};
 use crate::config::Global;
 use crate::generate::{Broken, Kind, Plan, Rows};
 use crate::home::{self, Home};
+use crate::http::HttpConfig;
 use crate::serve::{Running, listen};
 use clap::Args;
 use futures_util::stream::try_unfold;
 use muster_core::scope::Scope;
-use muster_engine::{Engine, Faults, NewKey};
+use muster_engine::{Engine, Faults, Limits, NewKey};
 use reqwest::{Body, Method};
 use serde_json::{Value, json};
 use std::io;
@@ -56,12 +57,12 @@ pub struct QuickstartArgs {
 pub async fn quickstart(global: &Global, args: &QuickstartArgs) -> Result<()> {
     let home = Home::new(global, DATA_FOLDER)?;
     let mut stay = home.serve()?;
-    let engine = home.open(Faults::none())?;
+    let engine = home.open(Faults::none(), Limits::default())?;
     home::migrate(&engine).await?;
     stay.settle(&engine).await?;
     let key = make_key(&engine).await?;
     let listener = listen_nearby(&args.listen).await?;
-    let mut running = Running::start(&engine, Some(listener), Some(PLACES))?;
+    let mut running = Running::start(&engine, Some((listener, HttpConfig::default())), Some(PLACES))?;
     let address = running.address.map(|address| address.to_string()).unwrap_or_default();
     let client = Client::new(&format!("http://{address}"), &key)?;
 

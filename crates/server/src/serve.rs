@@ -9,8 +9,9 @@ use crate::cli::out;
 use crate::config::Global;
 use crate::home::{self, Home};
 use crate::http::{self, HttpConfig};
+use crate::limits::LimitArgs;
 use clap::Args;
-use muster_engine::{Deliverer, Engine, Faults, POINTS, Targets, Worker, chain};
+use muster_engine::{Deliverer, Engine, Faults, Limits, POINTS, Targets, Worker, chain};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -36,6 +37,8 @@ pub struct ServeArgs {
     /// Leave the schema as it is, and refuse to start where it is not current
     #[arg(long, env = "MUSTER_NO_MIGRATE")]
     no_migrate: bool,
+    #[command(flatten)]
+    limits: LimitArgs,
 }
 
 /// `muster worker`, and what `serve` has of it.
@@ -88,11 +91,11 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts to serve on a listener, if there is one, and to run jobs side by side in so many places.
-    pub fn start(engine: &Engine, listener: Option<TcpListener>, places: Option<usize>) -> Result<Self> {
+    /// Starts to serve on a listener in this way, if there is one, and to run jobs side by side in so many places.
+    pub fn start(engine: &Engine, listener: Option<(TcpListener, HttpConfig)>, places: Option<usize>) -> Result<Self> {
         let stop = CancellationToken::new();
         let mut running = Self {
-            address: listener.as_ref().map(TcpListener::local_addr).transpose()?,
+            address: listener.as_ref().map(|(listener, _)| listener.local_addr()).transpose()?,
             signals: Signals::listen()?,
             engine: engine.clone(),
             stop: stop.clone(),
@@ -117,8 +120,8 @@ impl Running {
                 Err(error) => tracing::error!(cause = chain(&error), "this process sends no webhooks"),
             }
         }
-        if let Some(listener) = listener {
-            let router = http::router(engine.clone(), HttpConfig::default());
+        if let Some((listener, config)) = listener {
+            let router = http::router(engine.clone(), config);
             let service = router.into_make_service_with_connect_info::<SocketAddr>();
             let server = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned());
             running.tasks.push(tokio::spawn(async move {
@@ -216,13 +219,13 @@ pub async fn serve(global: &Global, args: &ServeArgs) -> Result<()> {
     let home = Home::new(global, DATA_FOLDER)?;
     let faults = args.workers.faults()?;
     let mut stay = home.serve()?;
-    let engine = home.open(faults)?;
+    let engine = home.open(faults, args.limits.engine())?;
     prepare(&engine, args.no_migrate).await?;
     stay.settle(&engine).await?;
     engine.allow_targets(args.workers.targets());
     let listener = listen(&args.listen).await?;
     let places = (!args.no_worker).then_some(usize::from(args.workers.workers));
-    let running = Running::start(&engine, Some(listener), places)?;
+    let running = Running::start(&engine, Some((listener, args.limits.http())), places)?;
     if let Some(address) = running.address {
         // Whoever started it may not read what it says.
         let _ = out::data(format!("listening on http://{address}")).is_ok();
@@ -235,7 +238,7 @@ pub async fn work(global: &Global, args: &WorkerArgs) -> Result<()> {
     let home = Home::new(global, DATA_FOLDER)?;
     let faults = args.faults()?;
     let mut stay = home.work()?;
-    let engine = home.open(faults)?;
+    let engine = home.open(faults, Limits::default())?;
     prepare(&engine, true).await?;
     stay.settle(&engine).await?;
     engine.allow_targets(args.targets());

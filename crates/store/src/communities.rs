@@ -1,11 +1,12 @@
 //! Communities and their counters.
 
 use crate::connection::{Row, params};
-use crate::error::Result;
+use crate::error::{Result, StoreError};
 use crate::{Connection, Transaction};
 use jiff::Timestamp;
 use muster_core::field::FieldNumber;
 use muster_core::id::{CommunityId, Tenant};
+use muster_core::settings::Settings;
 
 /// A community.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,12 +19,20 @@ pub struct Community {
     pub name: String,
     /// When it was made.
     pub created_at: Timestamp,
+    /// What it decides for itself.
+    pub settings: Settings,
 }
 
-const COLUMNS: &str = "tenant, id, name, created_at";
+const COLUMNS: &str = "tenant, id, name, created_at, settings";
 
 fn community(row: &Row<'_>) -> Result<Community> {
-    Ok(Community { tenant: Tenant(row.int(0)?), id: row.parsed(1)?, name: row.string(2)?, created_at: row.time(3)? })
+    Ok(Community {
+        tenant: Tenant(row.int(0)?),
+        id: row.parsed(1)?,
+        name: row.string(2)?,
+        created_at: row.time(3)?,
+        settings: row.json(4)?,
+    })
 }
 
 impl Transaction {
@@ -40,6 +49,20 @@ impl Transaction {
         )
         .await?;
         Ok(made)
+    }
+
+    /// A community that nobody else changes until the transaction ends.
+    pub async fn lock_community(&mut self, tenant: Tenant) -> Result<Option<Community>> {
+        let sql = format!("UPDATE communities SET name = name WHERE tenant = $1 RETURNING {COLUMNS}");
+        self.query_opt(&sql, params![tenant.0], community).await
+    }
+
+    /// Writes the name and the settings of a community.
+    pub async fn write_community(&mut self, community: &Community) -> Result<()> {
+        let settings =
+            serde_json::to_string(&community.settings).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let sql = "UPDATE communities SET name = $2, settings = $3 WHERE tenant = $1";
+        self.execute(sql, params![community.tenant.0, &community.name, &settings]).await.map(drop)
     }
 }
 
@@ -59,5 +82,11 @@ impl Connection {
     pub async fn get_community(&mut self, tenant: Tenant) -> Result<Option<Community>> {
         let sql = format!("SELECT {COLUMNS} FROM communities WHERE tenant = $1");
         self.query_opt(&sql, params![tenant.0], community).await
+    }
+
+    /// What a community that exists decided for itself.
+    pub async fn get_settings(&mut self, tenant: Tenant) -> Result<Settings> {
+        let sql = "SELECT settings FROM communities WHERE tenant = $1";
+        self.query_one(sql, params![tenant.0], |row| row.json(0)).await
     }
 }

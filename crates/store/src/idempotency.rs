@@ -11,8 +11,7 @@ use muster_core::id::{JobId, Tenant};
 
 /// How long a reservation lasts that nobody extends, in seconds.
 pub const RESERVATION_SECONDS: i64 = 30;
-/// How long an answer is kept, in seconds: a day.
-const KEPT_SECONDS: i64 = 24 * 60 * 60;
+const DAY_SECONDS: i64 = 24 * 60 * 60;
 const MICROSECONDS: i64 = 1_000_000;
 
 /// A key, and who holds it while its request runs.
@@ -109,28 +108,34 @@ impl Transaction {
         Ok(self.execute(&sql, params![owner.tenant.0, &owner.key[..], &owner.holder[..], lease]).await? == 1)
     }
 
-    /// Binds a key to the job that this transaction makes, for as long as an answer is kept. False where the request has lost its key; then the
-    /// transaction must not be committed.
-    pub async fn bind_key(&mut self, owner: &KeyOwner, fingerprint: &[u8], job: JobId) -> Result<bool> {
+    /// Binds a key to the job that this transaction makes, for so many days. False where the request has lost its key;
+    /// then the transaction must not be committed.
+    pub async fn bind_key(&mut self, owner: &KeyOwner, fingerprint: &[u8], job: JobId, days: u32) -> Result<bool> {
         let sql = format!(
             "UPDATE idempotency_keys SET expires_at = {} + $4, fingerprint = $5, job_id = $6
              WHERE tenant = $1 AND key = $2 AND holder = $3 AND status = 0 AND job_id IS NULL",
             self.dialect().now()
         );
-        let (key, holder, kept) = (&owner.key[..], &owner.holder[..], KEPT_SECONDS * MICROSECONDS);
+        let (key, holder, kept) = (&owner.key[..], &owner.holder[..], i64::from(days) * DAY_SECONDS * MICROSECONDS);
         Ok(self.execute(&sql, params![owner.tenant.0, key, holder, kept, fingerprint, &job.to_string()]).await? == 1)
     }
 
-    /// Keeps the answer to a request that had its effect in this transaction. False where the request has lost its key;
+    /// Keeps the answer to a request that had its effect in this transaction, for so many days. False where the request has lost its key;
     /// then the transaction must not be committed.
-    pub async fn keep_answer(&mut self, owner: &KeyOwner, fingerprint: &[u8], answer: &StoredAnswer) -> Result<bool> {
+    pub async fn keep_answer(
+        &mut self,
+        owner: &KeyOwner,
+        fingerprint: &[u8],
+        answer: &StoredAnswer,
+        days: u32,
+    ) -> Result<bool> {
         let sql = format!(
             "UPDATE idempotency_keys SET expires_at = {} + $4, status = $5, fingerprint = $6, headers = $7, body = $8
              WHERE tenant = $1 AND key = $2 AND holder = $3 AND status = 0",
             self.dialect().now()
         );
         let headers = serde_json::to_string(&answer.headers).map_err(|error| StoreError::Corrupt(error.to_string()))?;
-        let (key, holder, kept) = (&owner.key[..], &owner.holder[..], KEPT_SECONDS * MICROSECONDS);
+        let (key, holder, kept) = (&owner.key[..], &owner.holder[..], i64::from(days) * DAY_SECONDS * MICROSECONDS);
         let status = i64::from(answer.status);
         let params = params![owner.tenant.0, key, holder, kept, status, fingerprint, &headers, &answer.body[..]];
         Ok(self.execute(&sql, params).await? == 1)

@@ -74,6 +74,12 @@ pub struct Job<S> {
     pub plan: Option<String>,
     /// How many users it changed, or would change.
     pub affected: u64,
+    /// Since when its file is gone.
+    pub file_erased_at: Option<Timestamp>,
+    /// Since when what became of its rows is gone.
+    pub results_expired_at: Option<Timestamp>,
+    /// Since when some of what it changed is no longer known.
+    pub history_expired_at: Option<Timestamp>,
 }
 
 /// What a job has to do with the jobs before it.
@@ -197,9 +203,10 @@ pub struct JobFilter {
 const COLUMNS: &str = "tenant, id, number, kind, state, name, options, source, staged, size_bytes, same_file_as, actor,
     submitted_at, started_at, finished_at, error, attempt, prepared, cursor,
     bytes_done, received, created, updated, unchanged, skipped, failed, results, dry_run, parent_job_id, relation, undoes,
-    undo_job_id, plan, affected";
+    undo_job_id, plan, affected, file_erased_at, results_expired_at,
+    history_expired_at";
 /// How many columns these are.
-const COLUMN_COUNT: usize = 34;
+const COLUMN_COUNT: usize = 37;
 
 fn word<T>(text: &str, parse: fn(&str) -> Option<T>) -> Result<T> {
     parse(text).ok_or_else(|| StoreError::Corrupt(format!("a job holds the word \"{text}\"")))
@@ -249,6 +256,9 @@ fn job<S: DeserializeOwned>(row: &Row<'_>) -> Result<Job<S>> {
         undo_job_id: opt_id(row, 31)?,
         plan: row.opt_text(32)?.map(str::to_owned),
         affected: count(33)?,
+        file_erased_at: row.opt_time(34)?,
+        results_expired_at: row.opt_time(35)?,
+        history_expired_at: row.opt_time(36)?,
     })
 }
 
@@ -321,13 +331,17 @@ impl Connection {
     /// Jobs that nobody works on and that nothing holds up, the oldest first: at most `limit`, and only inputs of at
     /// most `size_bytes`.
     pub async fn list_claimable(&mut self, size_bytes: u64, limit: u32) -> Result<Vec<JobRef>> {
-        // A job of a named queue waits for every earlier one of that queue. A cancelled one waits to be tidied up.
+        // A job of a named queue waits for every earlier one of that queue. A cancelled one waits to be tidied up. An erasure
+        // waits for every earlier job of the community: they may bring back whom it erases.
         let sql = format!(
             "SELECT j.tenant, j.id FROM job_queue AS q JOIN jobs AS j ON j.tenant = q.tenant AND j.id = q.job_id
              WHERE j.state IN ('queued', 'running', 'cancelled') AND j.size_bytes <= $1
                AND (j.lease_expires_at IS NULL OR j.lease_expires_at < {now})
                AND NOT EXISTS (SELECT 1 FROM jobs AS e WHERE e.tenant = j.tenant AND e.queue = j.queue
                                AND e.number < j.number AND e.state IN ('queued', 'running', 'paused'))
+               AND NOT (j.kind = 'erase' AND j.state <> 'cancelled' AND EXISTS (
+                   SELECT 1 FROM job_queue AS o JOIN jobs AS e ON e.tenant = o.tenant AND e.id = o.job_id
+                   WHERE o.tenant = j.tenant AND e.number < j.number))
              ORDER BY q.submitted_at, j.number LIMIT $2",
             now = self.dialect().now()
         );

@@ -1,4 +1,4 @@
-//! API keys. The key itself is never stored, only its hash.
+//! API keys, and the tokens that they are changed into for a while. Neither is ever stored itself, only its hash.
 
 use crate::connection::{Row, params};
 use crate::error::{Result, StoreError};
@@ -62,6 +62,20 @@ impl Connection {
         self.query_opt(&sql, params![tenant.0, &hash[..]], api_key).await
     }
 
+    /// The key that a token of this hash stands for, valid or not; `None` where the token's own time is over.
+    pub async fn find_api_key_of_token(
+        &mut self,
+        tenant: Tenant,
+        hash: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<ApiKey>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM api_keys WHERE tenant = $1
+             AND id = (SELECT key_id FROM oauth_tokens WHERE tenant = $1 AND hash = $2 AND expires_at > $3)"
+        );
+        self.query_opt(&sql, params![tenant.0, &hash[..], now.as_microsecond()], api_key).await
+    }
+
     /// Every key of the community, oldest first.
     pub async fn list_api_keys(&mut self, tenant: Tenant) -> Result<Vec<ApiKey>> {
         let sql = format!("SELECT {COLUMNS} FROM api_keys WHERE tenant = $1 ORDER BY created_at, id");
@@ -89,5 +103,21 @@ impl Transaction {
             "UPDATE api_keys SET revoked_at = coalesce(revoked_at, $3) WHERE tenant = $1 AND id = $2 RETURNING {COLUMNS}"
         );
         self.query_opt(&sql, params![tenant.0, &id.to_string(), now.as_microsecond()], api_key).await
+    }
+
+    /// Stores a token, and forgets those of the community whose time is over.
+    pub async fn insert_oauth_token(
+        &mut self,
+        tenant: Tenant,
+        hash: &[u8; 32],
+        key: KeyId,
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<()> {
+        let over = "DELETE FROM oauth_tokens WHERE tenant = $1 AND expires_at <= $2";
+        self.execute(over, params![tenant.0, now.as_microsecond()]).await?;
+        let sql = "INSERT INTO oauth_tokens (tenant, hash, key_id, expires_at) VALUES ($1, $2, $3, $4)";
+        self.execute(sql, params![tenant.0, &hash[..], &key.to_string(), expires_at.as_microsecond()]).await?;
+        Ok(())
     }
 }

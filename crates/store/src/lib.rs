@@ -10,6 +10,7 @@ mod communities;
 mod connection;
 mod deliveries;
 pub mod dialect;
+mod erasure;
 mod error;
 mod fields;
 mod history;
@@ -33,8 +34,12 @@ mod webhooks;
 pub use communities::Community;
 pub use connection::{Connection, Transaction};
 pub use deliveries::{Attempt, ClaimedDelivery, Delivery, DeliveryFilter, DueDelivery, Verdict};
+pub use erasure::KeptOfJob;
 pub use error::{Result, StoreError};
-pub use history::{ChangeSet, CommitInfo, HistoryFilter, JobChange, NewChangeSet, NewCommit, PastSet, Place, Touched};
+pub use history::{
+    ChangeSet, CommitInfo, HistoryFilter, JobChange, NewChangeSet, NewCommit, OldCommit, OldSet, Opening, PastSet,
+    Place, Touched,
+};
 pub use idempotency::{KeptRequest, KeptState, KeyOwner, RESERVATION_SECONDS, StoredAnswer};
 pub use jobs::{Claim, EndOfJob, Family, Job, JobFilter, JobRef, LEASE_SECONDS, NewJob, Prepared, Progress};
 pub use keys::{ApiKey, NewApiKey};

@@ -26,7 +26,9 @@ const MIGRATIONS: &[Migration] = &[
     migration!(4, "user_index", "0004_user_index.sql"),
     migration!(5, "idempotency", "0005_idempotency.sql"),
     migration!(6, "history", "0006_history.sql"),
+    migration!(7, "retention", "0007_retention.sql"),
     migration!(8, "bound_keys", "0008_bound_keys.sql"),
+    migration!(10, "oauth_tokens", "0010_oauth_tokens.sql"),
 ];
 
 /// The number under which PostgreSQL locks migrations, so that two processes that start together do not both migrate.

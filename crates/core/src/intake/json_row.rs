@@ -1,11 +1,11 @@
 //! From a JSON record to a [`Row`]: `{"id", "email", "identities", "values"}` (sections 6 and 10 of the contract).
 //!
-//! What the API shows of a user beside that (`version`, `created_at`, `updated_at`) is passed over, so that an exported record can
-//! be sent back as it is; its `id` must be that of the user whom the record names.
-//!
 //! Null clears, `{"op", "value"}` operates, what is absent keeps. `"create": false` makes nobody of a record that names
 //! nobody, and fields named in `"only_if_empty"` are set only where they hold nothing. Members that nobody knows fail the
 //! row, because a name that is written wrongly would otherwise be a change that is silently not made.
+//!
+//! What the API shows of a user beside that (`version`, `created_at`, `updated_at`) is passed over, so that an exported
+//! record can be sent back as it is; its `id` must be that of the user whom the record names.
 
 use super::header::{Matching, RESULT_COLUMNS, unknown};
 use super::json::{Flaw, Members, parse_object, text_of};

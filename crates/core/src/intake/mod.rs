@@ -32,9 +32,11 @@ mod text;
 pub mod xlsx;
 
 use crate::Error;
+use serde::{Deserialize, Serialize};
 
 /// What a file may cost to read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Limits {
     /// Columns in the header, and cells of a record that are kept.
     pub columns: usize,

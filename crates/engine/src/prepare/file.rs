@@ -98,7 +98,7 @@ fn parse(
 ) -> Result<()> {
     let Some(file) = &job.source.file else { return Ok(()) };
     let parser = RowParser::new(columns, fields, &job.options);
-    let mut records = open_records(staging, &job.staged, file)?;
+    let mut records = open_records(staging, &job.staged, file, job.source.limits)?;
     let mut selection = Selection::open(staging, job)?;
     let (mut record, mut received) = (Record::new(), 0);
     loop {

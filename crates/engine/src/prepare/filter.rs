@@ -102,7 +102,7 @@ pub(super) async fn prepare(
 }
 
 fn take_listed(staging: &Staging, job: &Job, listing: &str, rows: &mut Rows<'_>) -> Result<()> {
-    let mut records = open_records(staging, listing, &listing_source(job))?;
+    let mut records = open_records(staging, listing, &listing_source(job), job.source.limits)?;
     let mut selection = Selection::open(staging, job)?;
     let mut record = Record::new();
     tokio::task::block_in_place(|| {

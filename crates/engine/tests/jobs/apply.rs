@@ -1,8 +1,9 @@
 //! What jobs do to users, and what they say about it.
 
-use crate::harness::{assert_ended, counts, places};
-use muster_core::Code;
+use crate::harness::{Bench, assert_ended, counts, places};
 use muster_core::job::{JobKind, JobState};
+use muster_core::{Code, intake};
+use muster_engine::{Clock, Engine, Faults, Limits};
 
 const PEOPLE: &str = "Email,First Name,Points,Premium Currency\nann@x.org,Ann,10,100\nBob@x.org,Bob,5,50\n";
 
@@ -256,6 +257,27 @@ async fn files_come_in_other_encodings_and_compressed() {
             assert_eq!(counts(&bench.job(job.id).await)[4..], [0; 3]);
             assert_eq!(bench.value("zoë@x.org", "first_name").await.as_deref(), Some("Zoë"));
         }
+        bench.check().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_read_under_the_limits_under_which_it_was_accepted_whoever_reads_it() {
+    for place in places().await {
+        let bench = place.set_up().await;
+        let (store, staging) = (bench.engine.store().clone(), bench.engine.staging().clone());
+        let files = intake::Limits { columns: 2, cell_bytes: 10, ..intake::Limits::default() };
+        let limits = Limits { files, ..Limits::default() };
+        let engine = Engine::new(store, staging, Clock::system(), Faults::none(), limits);
+        let strict = Bench { engine, caller: bench.caller.clone() };
+        let refused = strict.submit(JobKind::Import, &[], PEOPLE.as_bytes()).await.expect_err("it is refused");
+        assert_eq!(refused.public().code, Code::TooManyColumns);
+        let file = b"Email,First Name\nann@x.org,Maximiliane\nbob@x.org,Bob\n";
+        let job = strict.submit(JobKind::Import, &[], file).await.expect("it is accepted");
+        bench.run().await;
+        assert_eq!(bench.verdicts(job.id).await, ["failed cell_too_long", "created"]);
+        assert_eq!(bench.results(job.id).await, strict.results(job.id).await);
+        assert_eq!(counts(&bench.import(PEOPLE).await)[4..], [0; 3], "whose own limits allow more");
         bench.check().await;
     }
 }

@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, civil};
 use muster_core::id::KeyId;
 use muster_core::scope::Scope;
-use muster_engine::{ApiKey, Community, Engine, Faults, NewKey};
+use muster_engine::{ApiKey, Community, Engine, Faults, Limits, NewKey};
 use serde_json::json;
 
 /// `muster community`
@@ -80,7 +80,7 @@ fn scope_parser() -> impl TypedValueParser<Value = Scope> {
 
 /// `muster migrate`
 pub(crate) async fn migrate(global: &Global) -> Result<()> {
-    let engine = Home::new(global, DATA_FOLDER)?.open(Faults::none())?;
+    let engine = Home::new(global, DATA_FOLDER)?.open(Faults::none(), Limits::default())?;
     let run = home::migrate(&engine).await?;
     match run.as_slice() {
         [] => out::data("The schema is up to date; nothing was to be done."),
@@ -93,7 +93,7 @@ pub(crate) async fn community(global: &Global, command: &CommunityCommand) -> Re
     let home = Home::new(global, DATA_FOLDER)?;
     match command {
         CommunityCommand::Create { name, json } => {
-            let engine = administer(home.open(Faults::none())?).await?;
+            let engine = administer(home.open(Faults::none(), Limits::default())?).await?;
             let made = engine.create_community(name).await?;
             match json {
                 true => out::json(&community_json(&made)),

@@ -20,16 +20,27 @@ impl FromRequestParts<App> for Auth {
         // Whoever looked at the request before knows the caller already.
         match parts.extensions.get::<Caller>() {
             Some(caller) => Ok(Self(caller.clone())),
-            None => caller_of(&parts.headers, app).await.map(Self),
+            None => admitted(parts, app).await.map(Self),
         }
     }
 }
 
+/// The caller of a request, which counts for how often it may ask.
+async fn admitted(parts: &Parts, app: &App) -> Result<Caller, Failure> {
+    let secret = key(&parts.headers).ok_or_else(no_key)?;
+    app.limits.attempt(app.limits.address(&parts.headers, &parts.extensions), secret)?;
+    let caller = caller_of(&parts.headers, app).await?;
+    app.limits.request(&caller, secret)?;
+    Ok(caller)
+}
+
+fn no_key() -> Failure {
+    Failure::new(Code::Unauthorized, "The request has no key; send it as Authorization: Bearer KEY.")
+}
+
 /// The caller whose key is in these headers.
 pub async fn caller_of(headers: &HeaderMap, app: &App) -> Result<Caller, Failure> {
-    let key = key(headers).ok_or_else(|| {
-        Failure::new(Code::Unauthorized, "The request has no key; send it as Authorization: Bearer KEY.")
-    })?;
+    let key = key(headers).ok_or_else(no_key)?;
     match app.engine.check_key(key).await? {
         KeyCheck::Valid(caller) => Ok(caller),
         KeyCheck::Invalid => Err(Failure::new(

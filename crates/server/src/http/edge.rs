@@ -3,11 +3,11 @@
 use super::App;
 use super::failure::Failure;
 use super::linger::heard_out;
-use super::{problem, returning_ai};
+use super::{problem, propeller, returning_ai};
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use tower_http::request_id::{MakeRequestId, MakeRequestUuid};
@@ -21,21 +21,28 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 enum Face {
     Native,
     ReturningAi,
+    Propeller,
 }
 
 impl Face {
     fn of(path: &str) -> Self {
         let below = |prefix| path.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/'));
-        match below(returning_ai::PREFIX) || below(returning_ai::ALIAS) {
-            true => Self::ReturningAi,
-            false => Self::Native,
+        match path {
+            _ if below(returning_ai::PREFIX) || below(returning_ai::ALIAS) => Self::ReturningAi,
+            _ if propeller::holds(path) => Self::Propeller,
+            _ => Self::Native,
         }
     }
 
-    fn body(self, failure: &Failure, request_id: &str) -> (&'static str, String) {
+    /// The status, the content type and the body that say a failure.
+    fn answer(self, failure: &Failure, request_id: &str) -> (StatusCode, &'static str, String) {
         match self {
-            Self::Native => ("application/problem+json", problem::body(failure, request_id)),
-            Self::ReturningAi => ("application/json", returning_ai::error_body(failure)),
+            Self::Native => (failure.status(), "application/problem+json", problem::body(failure, request_id)),
+            Self::ReturningAi => (failure.status(), "application/json", returning_ai::error_body(failure)),
+            Self::Propeller => {
+                let (status, body) = propeller::answer(failure);
+                (status, "application/json", body)
+            }
         }
     }
 }
@@ -56,7 +63,7 @@ pub async fn edge(State(app): State<App>, request: Request, next: Next) -> Respo
         if let Some(cause) = &failure.cause {
             tracing::error!(cause, code = %failure.error.code, "a request failed");
         }
-        response = written(response, face.body(&failure, &text));
+        response = written(response, face.answer(&failure, &text));
     }
     response.headers_mut().insert(REQUEST_ID, id);
     let milliseconds = app.engine.clock().since(begun).as_millis();
@@ -72,8 +79,9 @@ fn request_id(headers: &HeaderMap, request: &Request) -> HeaderValue {
     given.or_else(made).unwrap_or(HeaderValue::from_static("none"))
 }
 
-fn written(response: Response, (content_type, body): (&'static str, String)) -> Response {
+fn written(response: Response, (status, content_type, body): (StatusCode, &'static str, String)) -> Response {
     let (mut parts, _) = response.into_parts();
+    parts.status = status;
     parts.headers.remove(CONTENT_LENGTH);
     parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     Response::from_parts(parts, Body::from(body))

@@ -160,7 +160,8 @@ pub fn cut_off() -> Failure {
     Failure::new(Code::InvalidRequest, "The body ended before it was complete.")
 }
 
-fn check_json_headers(headers: &HeaderMap) -> Result<(), Failure> {
+/// Refuses a body that does not say that it is JSON, or is compressed.
+pub fn check_json_headers(headers: &HeaderMap) -> Result<(), Failure> {
     let of = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let content_type = of(CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let refuse = |detail| Err(Failure::new(Code::UnsupportedMediaType, detail));

@@ -1,7 +1,8 @@
 //! What went wrong with a request, before a face gives it its form.
 
+use super::limits::Exceeded;
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use muster_core::{Code, Error};
 use muster_engine::{EngineError, chain};
@@ -9,6 +10,9 @@ use std::any::Any;
 
 /// How long somebody should wait before trying again, in seconds.
 const RETRY_AFTER_SECONDS: &str = "5";
+
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// A request that was refused or failed. As a response it has no body yet: [`super::edge`] finds it there and writes the
 /// body in the form of the face that was called.
@@ -18,6 +22,8 @@ pub struct Failure {
     pub error: Error,
     /// What only the log may know.
     pub cause: Option<String>,
+    /// The limit that was passed, where it was one of how often somebody may ask.
+    pub exceeded: Option<Box<Exceeded>>,
 }
 
 impl Failure {
@@ -34,13 +40,13 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { error, cause: None }
+        Self { error, cause: None, exceeded: None }
     }
 }
 
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
-        Self { cause: error.is_internal().then(|| chain(&error)), error: error.public() }
+        Self { cause: error.is_internal().then(|| chain(&error)), ..error.public().into() }
     }
 }
 
@@ -61,9 +67,26 @@ impl IntoResponse for Failure {
         if self.error.code == Code::IdempotencyKeyRunning {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
         }
+        if let Some(exceeded) = &self.exceeded {
+            for (name, value) in limit_headers(exceeded) {
+                response.headers_mut().insert(name, value);
+            }
+        }
         response.extensions_mut().insert(self);
         response
     }
+}
+
+/// How long to wait, and for what (draft-ietf-httpapi-ratelimit-headers).
+fn limit_headers(exceeded: &Exceeded) -> [(HeaderName, HeaderValue); 3] {
+    let Exceeded { policy, rate, wait_seconds } = exceeded;
+    let within = rate.within.as_secs().max(1);
+    let value = |text: String| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
+    [
+        (RETRY_AFTER, value(wait_seconds.to_string())),
+        (RATE_LIMIT, value(format!("\"{policy}\";r=0;t={wait_seconds}"))),
+        (RATE_LIMIT_POLICY, value(format!("\"{policy}\";q={};w={within}", rate.burst))),
+    ]
 }
 
 /// A handler panicked.

@@ -11,7 +11,7 @@ use super::auth::Auth;
 use super::extract::{cut_off, query};
 use super::failure::Failure;
 use super::upload::{drain_form, is_form};
-use super::{returning_ai, words};
+use super::{propeller, returning_ai, words};
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::header::CONTENT_LENGTH;
@@ -33,7 +33,14 @@ const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Operations that change nothing although their method says they may. Each with the reason why it has that method.
-const READS: &[(&str, &str, &str)] = &[("POST", "/v1/users/query", "a filter can be longer than an address may be")];
+const READS: &[(&str, &str, &str)] = &[
+    ("POST", "/v1/users/query", "a filter can be longer than an address may be"),
+    (
+        "POST",
+        "/v2/oauth2/token",
+        "OAuth says so; a token changes nothing that belongs to anybody, and is never shown again",
+    ),
+];
 
 /// What is kept of an answer that holds a secret: the body without it.
 #[derive(Clone, Debug)]
@@ -112,7 +119,7 @@ impl Operations {
         let path = request.extensions().get::<MatchedPath>()?.as_str();
         let path = match path.strip_prefix(returning_ai::ALIAS) {
             Some(rest) => format!("{}{rest}", returning_ai::PREFIX),
-            None => path.to_owned(),
+            None => propeller::documented(path).into_owned(),
         };
         self.0.get(&(request.method().clone(), path))
     }

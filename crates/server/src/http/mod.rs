@@ -17,11 +17,13 @@ mod edge;
 mod extract;
 mod failure;
 mod idempotency;
+mod limits;
 mod linger;
 mod native;
 mod operations;
 mod page;
 mod problem;
+mod propeller;
 mod returning_ai;
 mod upload;
 mod words;
@@ -31,6 +33,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use failure::Failure;
 use idempotency::Operations;
+use limits::Limits;
 use muster_core::Code;
 use muster_engine::{Engine, JobView};
 use std::sync::Arc;
@@ -39,8 +42,10 @@ use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 
+pub use limits::{Rate, Rates};
+
 /// What can be configured about the faces.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct HttpConfig {
     /// Bytes of one JSON body. What files may have is a limit of the engine.
     pub json_body_bytes: usize,
@@ -48,11 +53,13 @@ pub struct HttpConfig {
     pub records: usize,
     /// Ids of users in one such request.
     pub ids: usize,
+    /// How often somebody may ask.
+    pub rates: Rates,
 }
 
 impl Default for HttpConfig {
     fn default() -> Self {
-        Self { json_body_bytes: 32 << 20, records: 10_000, ids: 100_000 }
+        Self { json_body_bytes: 32 << 20, records: 10_000, ids: 100_000, rates: Rates::default() }
     }
 }
 
@@ -61,6 +68,7 @@ impl Default for HttpConfig {
 struct App {
     engine: Engine,
     config: Arc<HttpConfig>,
+    limits: Arc<Limits>,
     /// The OpenAPI document as JSON.
     document: Arc<str>,
     /// What takes an idempotency key.
@@ -72,11 +80,13 @@ pub fn router(engine: Engine, config: HttpConfig) -> Router {
     let (documented, document) = routes().split_for_parts();
     let operations = Arc::new(Operations::new(&document));
     let document = document.to_json().expect("the document is made of plain values").into();
-    let app = App { engine, config: Arc::new(config), document, operations };
+    let limits = Arc::new(Limits::new(&config, engine.clock()));
+    let app = App { engine, config: config.into(), limits, document, operations };
     let routes = documented
         .merge(operations::routes())
         .merge(docs::routes())
-        .nest(returning_ai::ALIAS, returning_ai::routes().into());
+        .nest(returning_ai::ALIAS, returning_ai::routes().into())
+        .merge(Router::from(propeller::routes()));
     served(routes, app)
 }
 
@@ -110,6 +120,7 @@ pub fn openapi() -> OpenApi {
 fn routes() -> OpenApiRouter<App> {
     let routes = OpenApiRouter::with_openapi(document());
     let mut routes = routes.merge(native::routes()).nest(returning_ai::PREFIX, returning_ai::routes());
+    routes = routes.nest(propeller::PREFIX, propeller::routes());
     idempotency::declare(routes.get_openapi_mut());
     routes
 }
@@ -132,7 +143,13 @@ fn document() -> OpenApi {
         .scheme(HttpAuthScheme::Bearer)
         .description(Some("`Authorization: Bearer KEY`; `Authorization: Token KEY` is the same."))
         .build();
-    let components = utoipa::openapi::ComponentsBuilder::new().security_scheme("key", SecurityScheme::Http(key));
+    let client = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Basic)
+        .description(Some("The id of a key and the key; or both in the form, as the operation says."))
+        .build();
+    let components = utoipa::openapi::ComponentsBuilder::new()
+        .security_scheme("key", SecurityScheme::Http(key))
+        .security_scheme("client", SecurityScheme::Http(client));
     document.components = Some(components.build());
     document
 }
@@ -142,7 +159,7 @@ mod tests {
     use super::*;
     use axum::routing::any;
     use muster_core::scope::Scope;
-    use muster_engine::{Clock, Faults, Limits, NewKey, Staging, testing};
+    use muster_engine::{Clock, Faults, NewKey, Staging, testing};
     use serde_json::Value;
 
     #[tokio::test(flavor = "multi_thread")]
@@ -152,13 +169,15 @@ mod tests {
         let staging = Staging::open(folder.path()).unwrap();
         let store = testing::open(None, folder.path());
         store.migrate().await.unwrap();
-        let engine = Engine::new(store, staging, Clock::system(), Faults::none(), Limits::default());
+        let engine = Engine::new(store, staging, Clock::system(), Faults::none(), muster_engine::Limits::default());
         let community = engine.create_community("Ours").await.unwrap();
         let new = NewKey { name: "test".into(), scopes: Scope::ALL.to_vec(), expires_at: None };
         let key = engine.create_key(&community, &new).await.unwrap().secret;
+        let config = HttpConfig::default();
         let app = App {
+            limits: Arc::new(Limits::new(&config, engine.clock())),
             engine,
-            config: Arc::default(),
+            config: config.into(),
             document: "".into(),
             operations: Arc::new(Operations::new(&openapi())),
         };

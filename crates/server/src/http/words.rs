@@ -4,6 +4,7 @@ use muster_core::field::FieldType;
 use muster_core::job::{JobKind, JobState, Overdraft};
 use muster_core::outcome::Status;
 use muster_core::scope::Scope;
+use muster_core::settings::AnonymousImport;
 use muster_core::webhook::{DeliveryStatus, EventType, SendError};
 use utoipa::openapi::schema::{Object, SchemaType};
 use utoipa::openapi::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
@@ -31,6 +32,11 @@ pub fn overdraft() -> Object {
 /// The states of jobs.
 pub fn job_state() -> Object {
     words(JobState::ALL, JobState::as_str)
+}
+
+/// What somebody without a key may do.
+pub fn anonymous_import() -> Object {
+    words(AnonymousImport::ALL, AnonymousImport::as_str)
 }
 
 /// What webhooks are told.

@@ -13,17 +13,18 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 /// What a test may decide about its server.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Options {
     pub limits: Limits,
     pub config: HttpConfig,
+    pub clock: Clock,
     /// Whether jobs run.
     pub works: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { limits: Limits::default(), config: HttpConfig::default(), works: true }
+        Self { limits: Limits::default(), config: HttpConfig::default(), clock: Clock::system(), works: true }
     }
 }
 
@@ -49,7 +50,7 @@ pub async fn on_every_database(test: impl AsyncFn(&App)) {
 /// The same, with a server of these options.
 pub async fn with(options: Options, test: impl AsyncFn(&App)) {
     for url in testing::database_urls().await {
-        let app = App::start(url.as_deref(), options).await;
+        let app = App::start(url.as_deref(), options.clone()).await;
         test(&app).await;
         app.stop().await;
     }
@@ -64,13 +65,14 @@ impl App {
         store.migrate().await.expect("the schema can be made");
         let staging = Staging::open(&folder.path().join("staging")).expect("the folder can be written to");
         let faults = Faults::none();
-        let engine = Engine::new(store, staging, Clock::system(), faults.clone(), options.limits);
+        let engine = Engine::new(store, staging, options.clock, faults.clone(), options.limits);
         let community = engine.create_community("Ours").await.expect("a community can be made");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
         let address = listener.local_addr().expect("it has an address");
         let router = router(engine.clone(), options.config);
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let server =
-            tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves until the test ends") });
+            tokio::spawn(async move { axum::serve(listener, service).await.expect("it serves until the test ends") });
         let worker = options.works.then(|| {
             let (stop, stopped) = oneshot::channel::<()>();
             let worker = Worker::new(&engine).expect("a worker can be made");

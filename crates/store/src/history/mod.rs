@@ -3,6 +3,7 @@
 mod blocks;
 pub(crate) mod list;
 mod past;
+mod prune;
 mod touched;
 
 use crate::Transaction;
@@ -16,6 +17,7 @@ use muster_core::id::{JobId, Tenant, UserId};
 use muster_core::user::Change;
 
 pub use past::{JobChange, PastSet};
+pub use prune::{OldCommit, OldSet, Opening};
 pub use touched::Touched;
 
 /// How many changes one commit can hold: changes of commit `n` have the numbers from `n * COMMIT_SPAN`.

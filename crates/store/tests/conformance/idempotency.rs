@@ -34,7 +34,7 @@ fn running(actor: &str) -> KeptRequest {
 
 async fn bind(bench: &Bench, owner: &KeyOwner) -> bool {
     let mut tx = bench.begin().await;
-    let bound = tx.bind_key(owner, b"print", job()).await.expect("it is decided");
+    let bound = tx.bind_key(owner, b"print", job(), 1).await.expect("it is decided");
     tx.commit().await.expect("it is committed");
     bound
 }
@@ -48,7 +48,7 @@ async fn reserve(bench: &Bench, owner: &KeyOwner) -> bool {
 
 async fn keep(bench: &Bench, owner: &KeyOwner) -> bool {
     let mut tx = bench.begin().await;
-    let kept = tx.keep_answer(owner, b"print", &answer()).await.expect("it is decided");
+    let kept = tx.keep_answer(owner, b"print", &answer(), 1).await.expect("it is decided");
     tx.commit().await.expect("it is committed");
     kept
 }

@@ -10,6 +10,7 @@ cases![
     keys_are_listed_oldest_first_revoked_ones_too,
     a_key_is_revoked_once,
     a_hash_belongs_to_one_key_of_a_community,
+    a_token_stands_for_its_key_until_its_time_is_over_and_is_then_forgotten,
 ];
 
 async fn insert(bench: &Bench, number: u8, second: i64) -> ApiKey {
@@ -77,4 +78,25 @@ async fn a_hash_belongs_to_one_key_of_a_community(bench: Bench) {
     };
     let mut tx = bench.begin().await;
     tx.insert_api_key(tenant, &new, at(0)).await.expect_err("the hash is taken");
+}
+
+async fn a_token_stands_for_its_key_until_its_time_is_over_and_is_then_forgotten(bench: Bench) {
+    let tenant = bench.set_up().await;
+    let made = insert(&bench, 2, 5).await;
+    let mut tx = bench.begin().await;
+    tx.insert_oauth_token(tenant, &[7; 32], made.id, at(30), at(10)).await.expect("it is inserted");
+    tx.commit().await.expect("it is committed");
+    let find = async |hash: u8, second| {
+        let mut read = bench.read().await;
+        read.find_api_key_of_token(tenant, &[hash; 32], at(second)).await.expect("it is read")
+    };
+    assert_eq!(find(7, 29).await, Some(made.clone()));
+    assert_eq!(find(7, 30).await, None, "its time is over");
+    assert_eq!(find(2, 29).await, None, "a key is not a token");
+    assert_eq!(bench.read().await.find_api_key(tenant, &[7; 32]).await.expect("it is read"), None);
+
+    let mut tx = bench.begin().await;
+    tx.insert_oauth_token(tenant, &[8; 32], made.id, at(60), at(30)).await.expect("it is inserted");
+    tx.commit().await.expect("it is committed");
+    assert_eq!((find(7, 20).await, find(8, 59).await), (None, Some(made)), "what is over is forgotten");
 }

@@ -3,6 +3,7 @@
 mod addresses;
 mod claims;
 mod communities;
+mod erasure;
 mod fields;
 mod harness;
 mod history;
@@ -13,6 +14,7 @@ mod leases;
 mod lookup;
 mod migrate;
 mod parity;
+mod prune;
 mod tenants;
 mod user_index;
 mod users;
@@ -24,6 +26,7 @@ use harness::RAN;
 const CASES: &[&[&str]] = &[
     claims::CASES,
     communities::CASES,
+    erasure::CASES,
     fields::CASES,
     history::CASES,
     idempotency::CASES,
@@ -32,6 +35,7 @@ const CASES: &[&[&str]] = &[
     leases::CASES,
     lookup::CASES,
     migrate::CASES,
+    prune::CASES,
     tenants::CASES,
     user_index::CASES,
     users::CASES,

@@ -38,6 +38,7 @@ async fn set_up(bench: &Bench) -> (Tenant, Tenant, User) {
         expires_at: None,
     };
     tx.insert_api_key(own, &key, at(0)).await.expect("it is inserted");
+    tx.insert_oauth_token(own, &[2; 32], key.id, at(100), at(0)).await.expect("it is inserted");
     tx.commit().await.expect("it is committed");
     crate::webhooks::insert(bench, own, 1, EventType::ALL).await;
     crate::webhooks::queue(bench, own, 5, &[(1, 1)]).await;
@@ -72,6 +73,7 @@ async fn all(bench: &Bench, tenant: Tenant) -> Vec<String> {
         format!("{:?}", read.count_open_jobs(tenant).await.expect("it is read")),
         format!("{:?}", read.next_outcomes(of, 0).await.expect("it is read")),
         format!("{:?}", read.find_api_key(tenant, &[1; 32]).await.expect("it is read")),
+        format!("{:?}", read.find_api_key_of_token(tenant, &[2; 32], at(1)).await.expect("it is read")),
         format!("{:?}", read.list_api_keys(tenant).await.expect("it is read")),
         format!("{:?}", read.list_webhooks(tenant).await.expect("it is read")),
         format!("{:?}", read.get_webhook(tenant, hook(1)).await.expect("it is read")),
@@ -117,6 +119,9 @@ async fn a_stranger_changes_nothing_of_a_community(bench: Bench) {
     let held = BTreeMap::from([(email("a@x.org"), UserId(1))]);
     let theirs = KeyMoves { releases: held, ..KeyMoves::default() };
     assert!(tx.move_keys(stranger, &theirs).await.expect("nothing is released"));
+    tx.insert_oauth_token(stranger, &[3; 32], KeyId::from_bytes([1; 12]), at(300), at(200))
+        .await
+        .expect("it is inserted");
     let revoked = tx.revoke_api_key(stranger, KeyId::from_bytes([1; 12]), at(1)).await;
     assert_eq!(revoked.expect("it is decided"), None);
     let edit = WebhookEdit { enabled: Some(false), ..WebhookEdit::default() };

@@ -76,7 +76,7 @@ async fn watch_job(
     // The first one is due at once, and the key was looked at just now.
     check.reset();
     let watch = Watch { app, headers, watched, check };
-    let events = stream::unfold(Next::Job(watch, Box::new((!seen).then_some(first))), next_event);
+    let events = stream::unfold(Next::Job(Box::new(watch), Box::new((!seen).then_some(first))), next_event);
     let keep_alive = KeepAlive::new().interval(SILENCE);
     Ok(([("x-accel-buffering", "no")], Sse::new(fused(events)).keep_alive(keep_alive)).into_response())
 }
@@ -94,7 +94,7 @@ struct Watch {
 /// What comes next in a stream.
 enum Next {
     /// This job, or what becomes of it.
-    Job(Watch, Box<Option<JobView>>),
+    Job(Box<Watch>, Box<Option<JobView>>),
     /// The event that says that there is nothing more.
     End,
     Nothing,

@@ -1,5 +1,6 @@
 //! The native face: `/v1`.
 
+mod community;
 mod deliveries;
 mod download;
 mod fields;
@@ -38,10 +39,11 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .merge(users::routes())
         .merge(user_create::routes())
         .merge(user_query::routes())
-        .merge(user_export::routes())
         .merge(user_bulk::routes())
+        .merge(user_export::routes())
         .merge(fields::routes())
         .merge(history::routes())
+        .merge(community::routes())
         .merge(keys::routes())
         .merge(webhooks::routes())
         .merge(deliveries::routes());

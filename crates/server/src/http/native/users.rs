@@ -1,5 +1,7 @@
 //! Users, one by one.
 
+use super::job_body::JobBody;
+use super::job_children::accepted;
 use crate::http::App;
 use crate::http::auth::Auth;
 use crate::http::extract::{Id, Json, NoParams, Params, Time, patch};
@@ -126,7 +128,8 @@ async fn list_users(
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct GetUser {
-    /// Answer the user as of this time. One who was not there yet or was deleted then is not found.
+    /// Answer the user as of this time. One who was not there yet or was deleted then is not found; 409 `history_expired`
+    /// where that part of the history is over its time.
     #[param(value_type = Option<String>, format = DateTime)]
     at: Option<Time>,
 }
@@ -242,31 +245,54 @@ async fn edit_user(
     headers: HeaderMap,
     Json(edit): Json<EditUser>,
 ) -> Result<impl IntoResponse, Failure> {
-    let edit = UserEdit { email: edit.email, values: edit.values.0, if_version: if_match(&headers)? };
+    let if_version = if_match(&headers)?;
+    let edit = UserEdit { email: edit.email, values: edit.values.0, if_version, ..UserEdit::default() };
     Ok(tagged(app.engine.edit_user(&caller, id, &edit).await?))
+}
+
+/// How a user is deleted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct DeleteUser {
+    /// Erase the user, who may be deleted already, with everything that is known about it. It cannot be brought back.
+    #[serde(default)]
+    #[param(default = false)]
+    erase: bool,
 }
 
 /// Delete a user
 ///
-/// The user keeps everything and gives up its email; it is found no more.
+/// The user keeps everything and gives up its email; it is found no more. With `erase=true` a job takes away for good what is
+/// known about it: values, history, what was said about its rows, and the file of every job that held it.
 #[utoipa::path(
     delete, path = "/v1/users/{id}", tag = "Users",
     params(
         ("id" = i64, Path, description = "The user."),
+        DeleteUser,
         ("If-Match" = Option<String>, Header, description = "The `ETag` that the user must have."),
     ),
-    responses((status = 204, description = "The user is deleted."), Problems),
+    responses(
+        (status = 204, description = "The user is deleted."),
+        (status = 202, description = "The job that erases the user is accepted and durable.", body = JobBody,
+            headers(("Location" = String, description = "The address of the job."))),
+        Problems,
+    ),
     security(("key" = ["users:delete"])),
 )]
 async fn delete_user(
     State(app): State<App>,
     Auth(caller): Auth,
     Id(id): Id<UserId>,
-    _: NoParams,
+    Params(DeleteUser { erase }): Params<DeleteUser>,
     headers: HeaderMap,
-) -> Result<StatusCode, Failure> {
-    app.engine.delete_user(&caller, id, if_match(&headers)?).await?;
-    Ok(StatusCode::NO_CONTENT)
+) -> Result<Response, Failure> {
+    let version = if_match(&headers)?;
+    if erase {
+        return Ok(accepted(app.engine.erase_user(&caller, id, version).await?).into_response());
+    }
+    app.engine.delete_user(&caller, id, version).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// Restore a user
