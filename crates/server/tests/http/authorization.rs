@@ -289,3 +289,41 @@ async fn every_native_operation_refuses_a_query_parameter_that_it_does_not_know(
     })
     .await;
 }
+
+/// The case across communities of the operations that name no object: what they show and change is the caller's own.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_operation_shows_or_changes_anything_of_another_community() {
+    on_every_database(async |app| {
+        app.run("?kind=import&name=Marked", "Email,City\nmarked@example.com,Rome\nada@example.com,Marked\n").await;
+        app.make_field("Marked Field", "text").await;
+        for (path, new) in [
+            ("/v1/webhooks", json!({"url": "https://marked.example.com/"})),
+            ("/v1/keys", json!({"name": "marked", "scopes": []})),
+        ] {
+            assert_eq!(json_of(app.post(path).json(&new)).await.0, 201);
+        }
+        let other = app.engine.create_community("Theirs").await.unwrap();
+        let stranger = app.make_key(&other, Scope::ALL).await;
+        let general: Vec<Operation> = operations().into_iter().filter(|one| !one.path.contains('{')).collect();
+        let ours = async || {
+            let mut state = Vec::new();
+            for operation in general.iter().filter(|operation| operation.method == Method::GET) {
+                let answer = operation.request(app, "").bearer_auth(&app.key).send().await.unwrap();
+                state.push((operation.name(), answer.text().await.unwrap()));
+            }
+            state
+        };
+        let before = ours().await;
+        let seen = |(_, text): &&(String, String)| text.to_lowercase().contains("marked");
+        assert!(before.iter().filter(seen).count() >= 6, "the marks show: {before:?}");
+        for operation in &general {
+            let answer = operation.request(app, "").bearer_auth(&stranger).send().await.unwrap();
+            let (status, text) = (answer.status(), answer.text().await.unwrap());
+            assert!(!status.is_server_error(), "{}: {status} {text}", operation.name());
+            assert!(!text.to_lowercase().contains("marked"), "{}: {text}", operation.name());
+            assert!(!text.contains(&app.community.id.to_string()), "{}: {text}", operation.name());
+        }
+        assert_eq!(ours().await, before);
+    })
+    .await;
+}
