@@ -13,7 +13,7 @@ use muster_core::job::{JobKind, Overdraft};
 use muster_core::key::Key;
 use muster_core::plan::{Row, Rules};
 use muster_core::scope::Scope;
-use muster_core::user::{Operator, User};
+use muster_core::user::User;
 use muster_core::value::Value;
 use muster_core::{Code, Error, Patch};
 use muster_store::{NewCommit, Transaction};
@@ -53,13 +53,8 @@ impl Engine {
         new: &NewUser,
     ) -> Result<Option<(Transaction, User)>> {
         let email = new.email.clone().map_or(Patch::Keep, Patch::Set);
-        let edit = UserEdit { email, values: new.values.clone(), ..UserEdit::default() };
-        let mut said = edits(&edit, fields)?;
-        if !new.identities.is_empty() {
-            let all = Value::Identities(new.identities.clone());
-            let add = Patch::Set((Operator::Add, all));
-            said.push(FieldNumber::IDENTITIES, "identities", "/identities".to_owned(), add);
-        }
+        let (identities, values) = (new.identities.clone(), new.values.clone());
+        let said = edits(&UserEdit { email, identities, values, if_version: None }, fields)?;
         let key = name_of(new, &said, fields)?;
         let Edits { edits, columns, pointers } = said;
         let row = Row { record: 1, line: 0, key, edits, creates: true };
