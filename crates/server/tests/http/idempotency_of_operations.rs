@@ -104,7 +104,23 @@ const EXAMPLES: &[Example] = &[
     (
         "POST /v2/attributes",
         Object::None,
-        Content::Json(|| json!({"name": "HAT_SIZE", "class": "user", "type": "integer"})),
+        Content::Json(|| json!({"name": "RING_SIZE", "class": "user", "type": "integer"})),
+    ),
+    (
+        "PATCH /v2/attributes/{lookupKey}/{lookupValue}",
+        Object::Attribute,
+        Content::Json(|| json!({"descriptions": [{"language": "EN", "value": "Size of shoes"}]})),
+    ),
+    ("DELETE /v2/attributes/{lookupKey}/{lookupValue}", Object::Attribute, Content::None),
+    (
+        "POST /v2/attributes/bulk/id",
+        Object::None,
+        Content::Json(|| json!([{"id": 0, "name": "RING_SIZE", "class": "user", "type": "integer"}])),
+    ),
+    (
+        "POST /v2/attributes/bulk/name",
+        Object::None,
+        Content::Json(|| json!([{"name": "RING_SIZE", "class": "user", "type": "integer"}])),
     ),
 ];
 
