@@ -1,8 +1,9 @@
 //! `POST /users/bulk/sourceId` and `POST /users/bulk/id`: many users in one request, answered with what became of each.
 
 use super::body::{Body, PropellerAnswer, RecordResult};
+use super::directives::Directives;
 use super::error::Errors;
-use super::record::{Directives, Lookup, UserRecord, name_of};
+use super::record::{Lookup, UserRecord, name_of};
 use super::schema::Schema;
 use super::users::unknown_attribute;
 use crate::http::App;

@@ -5,6 +5,7 @@ mod attribute_bulk;
 mod attributes;
 mod body;
 mod bulk;
+mod directives;
 mod error;
 mod paging;
 mod record;

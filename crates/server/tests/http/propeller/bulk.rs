@@ -230,6 +230,28 @@ async fn users_are_changed_by_id_and_never_made_by_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn users_of_another_community_are_like_those_who_do_not_exist() {
+    on_every_database(async |app| {
+        let ours =
+            json!({"users": [{"source": "ERP", "sourceId": 7, "firstName": "Ours", "email": "ada@example.com"}]});
+        let made = results(app, BY_SOURCE_ID, ours).await;
+        results(app, BY_SOURCE_ID, json!({"users": [{"source": "ERP", "sourceId": 8}]})).await;
+        let other = app.engine.create_community("Theirs").await.unwrap();
+        let stranger = app.make_key(&other, Scope::ALL).await;
+        let send = async |path: &str, user: Value| {
+            let request = app.bare(Method::POST, path).bearer_auth(&stranger).json(&json!({"users": [user]}));
+            json_of(request).await.1["data"][0].clone()
+        };
+        let by_id = send(BY_ID, json!({"id": 2, "firstName": "Theirs"})).await;
+        assert_eq!((&by_id["success"], &by_id["error"]), (&json!(false), &json!("User with id [2] not found")));
+        let by_source = send(BY_SOURCE_ID, json!({"source": "ERP", "sourceId": 7, "email": "ADA@example.com"})).await;
+        assert_eq!(by_source["action"], "create", "sources and emails of others claim nothing");
+        assert_eq!(user(app, &made[0]["id"]).await["values"], json!({"first_name": "Ours"}));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_bad_request_is_refused_as_a_whole_in_the_shape_of_the_product() {
     let config = HttpConfig { json_body_bytes: 4_000, records: 20, ..HttpConfig::default() };
     with(Options { config, ..Options::default() }, async |app| {
