@@ -228,11 +228,14 @@ impl Engine {
                 }
             }
         }
-        let has_input = !parent.staged.is_empty() && parent.file_erased_at.is_none();
-        if relation != Relation::Undo && has_input && !staging.link(&parent.staged, &input)? {
+        // An undo has no input, and neither has what comes from one.
+        if relation == Relation::Undo || parent.staged.is_empty() {
+            return Ok(String::new());
+        }
+        if parent.file_erased_at.is_none() && !staging.link(&parent.staged, &input)? {
             return Err(EngineError::Damaged(format!("the input of {}", parent.id)));
         }
-        Ok(if relation == Relation::Undo { String::new() } else { input })
+        Ok(input)
     }
 }
 

@@ -59,6 +59,8 @@ pub struct IssuedToken {
     pub secret: String,
     /// The key that it stands for.
     pub key: ApiKey,
+    /// Who the key makes somebody.
+    pub caller: Caller,
     /// The community of the key.
     pub community: Community,
     /// When it was issued.
@@ -151,15 +153,8 @@ impl Engine {
 
     /// Looks at a key, or a token of one, that somebody sent.
     pub async fn check_key(&self, secret: &str) -> Result<KeyCheck> {
-        Ok(self.find_key(secret).await?.map_or(KeyCheck::Invalid, |(community, key)| {
-            KeyCheck::Valid(Caller {
-                tenant: community.tenant,
-                community: community.id,
-                actor: Actor { kind: ActorKind::ApiKey, id: key.id.to_string(), name: key.name },
-                scopes: key.scopes,
-                reservation: None,
-            })
-        }))
+        let found = self.find_key(secret).await?;
+        Ok(found.map_or(KeyCheck::Invalid, |(community, key)| KeyCheck::Valid(caller_of(&community, &key))))
     }
 
     /// Issues a token for a key, if that is valid and has this id.
@@ -180,7 +175,8 @@ impl Engine {
         let mut tx = self.store().begin().await?;
         tx.insert_oauth_token(community.tenant, &hash, key.id, expires_at, issued_at).await?;
         tx.commit().await?;
-        Ok(Some(IssuedToken { secret, key, community, issued_at, expires_at }))
+        let caller = caller_of(&community, &key);
+        Ok(Some(IssuedToken { secret, key, caller, community, issued_at, expires_at }))
     }
 
     /// The valid key that a text is or stands for.
@@ -201,6 +197,16 @@ impl Engine {
         };
         let valid = |key: &ApiKey| key.revoked_at.is_none() && key.expires_at.is_none_or(|end| now < end);
         Ok(found.filter(valid).map(|key| (community, key)))
+    }
+}
+
+fn caller_of(community: &Community, key: &ApiKey) -> Caller {
+    Caller {
+        tenant: community.tenant,
+        community: community.id,
+        actor: Actor { kind: ActorKind::ApiKey, id: key.id.to_string(), name: key.name.clone() },
+        scopes: key.scopes.clone(),
+        reservation: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::harness::{counts, drain, places};
 use muster_core::Code;
 use muster_core::job::{JobKind, JobState};
-use muster_engine::{Fault, Faults, Worker};
+use muster_engine::{Fault, Faults, UndoRequest, Worker};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_does_the_failed_rows_again_and_no_others() {
@@ -82,6 +82,22 @@ async fn nothing_is_retried_after_an_undo() {
         bench.undo(job.id).await;
         let refused = bench.engine.retry_job(&bench.caller, job.id).await.expect_err("it was undone");
         assert_eq!(refused.public().code, Code::AlreadyUndone);
+        bench.check().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_applied_plan_of_an_undo_can_be_retried_like_any_job() {
+    for place in places().await {
+        let bench = place.set_up().await;
+        bench.import("email,points\nann@x.org,1\n").await;
+        let job = bench.update("email,points\nann@x.org,2\n").await;
+        let request = UndoRequest { dry_run: true, ..UndoRequest::default() };
+        let plan = bench.finish(bench.engine.undo_job(&bench.caller, job.id, &request).await).await;
+        let applied = bench.finish(bench.engine.apply_job(&bench.caller, plan.id).await).await;
+        assert_eq!(bench.value("ann@x.org", "points").await.as_deref(), Some("1"));
+        let retry = bench.finish(bench.engine.retry_job(&bench.caller, applied.id).await).await;
+        assert_eq!((retry.state, counts(&retry)), (JobState::Completed, [0; 7]), "nothing had failed");
         bench.check().await;
     }
 }

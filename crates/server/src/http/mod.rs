@@ -12,6 +12,7 @@
 //! called. So whatever fails, a handler, an extractor, the routing itself or a panic, is answered in one place.
 
 mod auth;
+mod docs;
 mod edge;
 mod extract;
 mod failure;
@@ -102,6 +103,7 @@ pub fn router(engine: Engine, config: HttpConfig) -> Router {
     let app = App::new(engine, config, &document);
     let routes = documented
         .merge(operations::routes())
+        .merge(docs::routes())
         .nest(returning_ai::ALIAS, returning_ai::routes().into())
         .merge(Router::from(propeller::routes()));
     served(routes, app)

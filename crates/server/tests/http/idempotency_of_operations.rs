@@ -22,6 +22,7 @@ enum Object {
     DeletedUser,
     Key,
     Field,
+    Attribute,
     CustomField,
     ArchivedField,
     QueuedJob,
@@ -103,7 +104,23 @@ const EXAMPLES: &[Example] = &[
     (
         "POST /v2/attributes",
         Object::None,
-        Content::Json(|| json!({"name": "SHOE_SIZE", "class": "user", "type": "integer"})),
+        Content::Json(|| json!({"name": "RING_SIZE", "class": "user", "type": "integer"})),
+    ),
+    (
+        "PATCH /v2/attributes/{lookupKey}/{lookupValue}",
+        Object::Attribute,
+        Content::Json(|| json!({"descriptions": [{"language": "EN", "value": "Size of shoes"}]})),
+    ),
+    ("DELETE /v2/attributes/{lookupKey}/{lookupValue}", Object::Attribute, Content::None),
+    (
+        "POST /v2/attributes/bulk/id",
+        Object::None,
+        Content::Json(|| json!([{"id": 0, "name": "RING_SIZE", "class": "user", "type": "integer"}])),
+    ),
+    (
+        "POST /v2/attributes/bulk/name",
+        Object::None,
+        Content::Json(|| json!([{"name": "RING_SIZE", "class": "user", "type": "integer"}])),
     ),
 ];
 
@@ -154,6 +171,7 @@ impl<'a> Place<'a> {
             let new = place.request(Method::POST, "/v1/fields").json(&json!({"name": name, "type": "text"}));
             own.push(id_of(&json_of(new).await.1).to_owned());
         }
+        let attribute = place.get("/v2/attributes/name/SHOE_SIZE").await;
         let archive = place.request(Method::DELETE, &format!("/v1/fields/{}", own[1]));
         assert_eq!(archive.send().await.expect("the server answers").status(), 204);
         let other = keys["data"].as_array().into_iter().flatten().find(|key| key["scopes"] == json!([]));
@@ -162,6 +180,7 @@ impl<'a> Place<'a> {
             (Object::DeletedUser, deleted),
             (Object::Field, field),
             (Object::CustomField, own[0].clone()),
+            (Object::Attribute, attribute["data"]["id"].to_string()),
             (Object::ArchivedField, own[1].clone()),
             (Object::Key, id_of(other.expect("it was made")).to_owned()),
             (Object::QueuedJob, queued),

@@ -5,6 +5,7 @@ mod authorization;
 mod bulk;
 mod children;
 mod community;
+mod docs;
 mod erasure;
 mod errors;
 mod export;

@@ -25,6 +25,7 @@ use muster_core::id::JobId;
 use muster_engine::{JobView, WatchedJob};
 use std::convert::Infallible;
 use std::time::Duration;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -52,7 +53,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event that was received."),
     ),
     responses(
-        (status = 200, description = "The events.", body = String, content_type = "text/event-stream"),
+        (status = 200, description = "The events.", body = JobEvent, content_type = "text/event-stream"),
         (status = 204, description = "The job is over, and `Last-Event-ID` says that this was received."),
         Problems,
     ),
@@ -97,6 +98,20 @@ enum Next {
     /// The event that says that there is nothing more.
     End,
     Nothing,
+}
+
+/// An event, as its lines say it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it is only described here; events are written by the library")]
+struct JobEvent {
+    /// `job`, or `end` after the last one.
+    event: String,
+    /// What `Last-Event-ID` says to go on after this event.
+    id: Option<String>,
+    /// After how many milliseconds a client that lost the connection comes back.
+    retry: Option<u32>,
+    /// The job as JSON.
+    data: String,
 }
 
 type Told = Result<Event, Infallible>;

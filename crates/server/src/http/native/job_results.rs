@@ -147,7 +147,17 @@ async fn get_errors(
 #[utoipa::path(
     get, path = "/v1/jobs/{id}/file", tag = "Jobs",
     params(("id" = String, Path, description = "The job.")),
-    responses((status = 200, description = "The file.", content_type = "application/octet-stream", body = [u8]), Problems),
+    responses(
+        (status = 200, description = "The file, as what it was found to be.", content(
+            (String = "text/csv"),
+            (String = "application/x-ndjson"),
+            (serde_json::Value = "application/json"),
+            ([u8] = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+            ([u8] = "application/gzip"),
+            ([u8] = "application/zstd"),
+        )),
+        Problems,
+    ),
     security(("key" = ["jobs:read", "users:read"])),
 )]
 async fn get_file(

@@ -5,6 +5,7 @@ use super::record::{attribute_key, name_of};
 use super::schema::{Object, Schema};
 use muster_core::error::excerpt;
 use muster_core::field::{Field, FieldSet, FieldType, Index, NewField, Rules, SelectOption, key_from_name};
+use muster_core::field_edit::FieldEdit;
 use muster_core::{Code, Error};
 use serde::Serialize;
 use serde_json::Value;
@@ -165,17 +166,18 @@ pub fn not_found(lookup: &str, value: &str, class: Option<&str>) -> String {
 #[derive(Debug)]
 pub struct Definition {
     /// The name.
-    pub name: Option<String>,
+    name: Option<String>,
     /// The name for people.
-    pub description: Option<String>,
+    description: Option<String>,
     /// Whether users are to be found by it quickly.
-    pub searchable: Option<bool>,
-    /// The options, as they are written.
-    pub options: Option<Vec<SelectOption>>,
-    class: Option<String>,
+    searchable: Option<bool>,
+    /// The options.
+    options: Option<Vec<SelectOption>>,
+    /// The class, which is `user`.
+    pub class: Option<String>,
     kind: Option<String>,
     /// What was said and is not kept.
-    pub not_kept: Vec<&'static str>,
+    not_kept: Vec<&'static str>,
 }
 
 impl Definition {
@@ -252,6 +254,26 @@ impl Definition {
             kind: *kind,
             rules: Rules { options: self.options.clone().unwrap_or_default(), index, ..Rules::default() },
         })
+    }
+
+    /// What the definition changes about an attribute that is there. Name, class and type stay.
+    pub fn edit(&self, field: &Field) -> FieldEdit {
+        let options = self.options.as_ref().filter(|_| field.kind.has_options());
+        // An option that is there keeps what is stored of it.
+        let known = |option: &SelectOption| field.rules.options.iter().find(|known| known.name == option.name);
+        let options = options.map(|all| all.iter().map(|one| known(one).unwrap_or(one).clone()).collect());
+        let indexed = self.searchable.filter(|searchable| *searchable != field.is_index_ready());
+        FieldEdit {
+            name: self.description.clone().filter(|name| *name != field.name),
+            options,
+            indexed: indexed.filter(|searchable| !searchable || field.kind.can_be_indexed()),
+            ..FieldEdit::default()
+        }
+    }
+
+    /// Whether the definition says what cannot be changed.
+    pub fn names_what_stays(&self) -> bool {
+        self.name.is_some() || self.class.is_some() || self.kind.is_some()
     }
 
     /// What is to be said of members that are not kept, if there are any.

@@ -18,6 +18,8 @@ const DOCUMENTED: &[(Code, u32, &str, u16)] = &[
     (Code::MissingKey, 10016, "LookupKeyNotFound", 400),
     (Code::UnknownField, 14001, "AttributeNotFound", 404),
     (Code::FieldExists, 10017, PAYLOAD.1, 400),
+    (Code::ValuesDoNotFit, 10017, PAYLOAD.1, 400),
+    (Code::BuiltInField, 10017, PAYLOAD.1, 400),
     (Code::UserExists, 70004, "UserExists", 400),
     (Code::NotUnique, 70004, "UserExists", 400),
     (Code::AmbiguousMatch, 70005, "UserMultipleFound", 400),

@@ -1,6 +1,7 @@
 //! The Propeller Commerce face: `/v2`, and the same under `/`, because the product documents both.
 
 mod attribute;
+mod attribute_bulk;
 mod attributes;
 mod body;
 mod bulk;
@@ -45,7 +46,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .merge(bulk::routes())
         .merge(users::routes())
         .merge(values::routes())
-        .merge(attributes::routes());
+        .merge(attributes::routes())
+        .merge(attribute_bulk::routes());
     let components = routes.get_openapi_mut().components.get_or_insert_default();
     components.schemas.extend(error::schemas());
     routes

@@ -177,7 +177,7 @@ async fn issue_token(
     app.limits.attempt(from, &client_secret)?;
     let issued = app.engine.issue_token(&client_id, &client_secret).await.map_err(Failure::from)?;
     let issued = issued.ok_or(Refused::OAuth(INVALID_CLIENT))?;
-    app.limits.know(&client_secret);
+    app.limits.request(&issued.caller, &client_secret)?;
     Ok((NEVER_STORED, Json(Token::from(issued))))
 }
 

@@ -2,6 +2,7 @@ use super::error_of;
 use crate::App;
 use crate::app::json_of;
 use crate::on_every_database;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 async fn post(app: &App, path: &str, body: Value) -> (u16, Value) {
@@ -185,6 +186,105 @@ async fn values_of_a_user_are_set_cleared_and_shown() {
             let (status, answer) = post(app, &path, body).await;
             assert_eq!((status, &error_of(&answer)["code"]), (400, &json!(code)), "{answer}");
         }
+        app.engine.verify().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_attributes_are_made_and_changed_each_for_itself_as_documented() {
+    on_every_database(async |app| {
+        let body = json!([
+            {"name": "WEIGHT", "class": "user", "type": "decimal"},
+            {"name": "weight", "class": "user", "type": "decimal"},
+            {"name": "COLOR", "class": "user", "type": "enum", "typeParam": "Red;Green"},
+            {"name": "COLOR", "class": "user", "type": "text", "typeParam": "Red;Green;Blue", "group": "Looks"},
+            {"name": "SHAPE", "class": "product", "type": "text"},
+        ]);
+        let (status, answer) = post(app, "/v2/attributes/bulk/name", body).await;
+        assert_eq!((status, &answer["messages"], &answer["total"]), (200, &json!(["Completed"]), &json!(5)), "{answer}");
+        let data = &answer["data"];
+        let (weight, color) = (data[0]["id"].clone(), data[2]["id"].clone());
+        let updated = "Attribute updated. Fields 'name', 'type' and 'class' are not updated.";
+        assert_eq!(
+            data[0],
+            json!({"action": "create", "id": weight, "key": "WEIGHT", "lookupKey": "name", "message": "Attribute created.", "success": true})
+        );
+        assert_eq!((&data[1]["action"], &data[1]["message"]), (&json!("update"), &json!(updated)), "names have no case");
+        assert_eq!((&data[2]["action"], &data[3]["action"]), (&json!("create"), &json!("update")));
+        assert_eq!(data[3]["message"], format!("{updated} Not kept: group."));
+        assert_eq!((&data[4]["action"], &data[4]["success"]), (&json!("create"), &json!(false)));
+        let (_, shown) = app.get("/attributes/name/COLOR").await;
+        assert_eq!((&shown["data"]["type"], &shown["data"]["typeParam"]), (&json!("enum"), &json!("Red;Green;Blue")));
+
+        let body = json!([
+            {"id": 0, "name": "LENGTH", "class": "user", "type": "integer"},
+            {"id": color, "descriptions": [{"language": "EN", "value": "Colour"}]},
+            {"id": 800, "name": "X", "class": "user", "type": "text"},
+        ]);
+        let (_, answer) = post(app, "/attributes/bulk/id", body).await;
+        assert_eq!((&answer["data"][0]["action"], &answer["data"][0]["key"]), (&json!("create"), &json!(0)), "{answer}");
+        assert_eq!(answer["data"][1]["message"], updated);
+        assert_eq!(
+            answer["data"][2],
+            json!({"action": "update", "error": "Attribute with id [800] not found.", "key": 800, "lookupKey": "id", "success": false})
+        );
+        for (body, code) in [
+            (json!({}), 10007),
+            (json!([{"class": "user"}]), 10016),
+            (json!([{"id": "x"}]), 10007),
+            (json!([{"id": 1, "x": 1}]), 10007),
+        ] {
+            let (status, answer) = post(app, "/attributes/bulk/id", body).await;
+            assert_eq!((status, &error_of(&answer)["code"]), (400, &json!(code)), "{answer}");
+        }
+        let (status, answer) = post(app, "/attributes/bulk/id", json!(vec![json!({"id": 0}); 1_001])).await;
+        assert_eq!((status, &error_of(&answer)["type"]), (413, &json!("TooManyRecords")));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attribute_is_changed_and_deleted_as_documented() {
+    on_every_database(async |app| {
+        app.run("?kind=import", "Email,City\nada@example.com,Rome\n").await;
+        let new = json!({"name": "COLOR", "class": "user", "type": "enum", "typeParam": "Red;Green"});
+        let (_, made) = post(app, "/attributes", new).await;
+        let id = made["data"]["id"].clone();
+        let user = app.user("ada@example.com").await["id"].clone();
+        let values = format!("/users/id/{user}/attributes");
+        post(app, &values, json!([{"id": id, "value": "Red"}])).await;
+        let patch = async |path: &str, body: Value| {
+            let (status, answer) = json_of(app.request(Method::PATCH, path).json(&body)).await;
+            (status.as_u16(), answer)
+        };
+        let description = json!({"descriptions": [{"language": "EN", "value": "Colour"}], "isSearchable": true, "typeParam": "Green;Red;Blue"});
+        let (status, answer) = patch("/v2/attributes/name/COLOR?attributeClass=user", description).await;
+        assert_eq!((status, &answer["messages"], &answer["total"]), (200, &json!(["Attribute updated"]), &json!(1)), "{answer}");
+        let data = &answer["data"];
+        assert_eq!((&data["name"], &data["isSearchable"], &data["typeParam"]), (&json!("COLOR"), &json!(true), &json!("Green;Red;Blue")));
+        assert_eq!(data["descriptions"][0]["value"], "Colour");
+        let path = format!("/attributes/id/{id}");
+        let (status, answer) = patch(&path, json!({"type": "text", "isHidden": true})).await;
+        assert_eq!(status, 200, "{answer}");
+        assert_eq!(
+            answer["messages"],
+            json!(["Attribute updated", "Fields 'name', 'type' and 'class' are not updated.", "Not kept: isHidden."])
+        );
+        assert_eq!(answer["data"]["type"], "enum");
+        let (status, answer) = patch(&path, json!({"typeParam": "Green;Blue"})).await;
+        assert_eq!((status, &error_of(&answer)["code"]), (400, &json!(10017)), "somebody has this option: {answer}");
+
+        let response = app.request(Method::DELETE, &path).send().await.unwrap();
+        assert_eq!(response.text().await.unwrap(), "{\"data\":{},\"messages\":[\"Attribute deleted\"]}");
+        for request in [app.request(Method::DELETE, &path), app.request(Method::GET, &path)] {
+            let (status, answer) = json_of(request).await;
+            assert_eq!((status.as_u16(), &error_of(&answer)["code"]), (404, &json!(14001)));
+            assert_eq!(error_of(&answer)["messages"], json!([format!("Attribute with id [{id}] not found.")]));
+        }
+        assert_eq!(app.get(&values).await.1["itemsFound"], 1, "its values are shown no more");
+        let (status, answer) = json_of(app.request(Method::DELETE, "/attributes/name/CITY")).await;
+        assert_eq!((status.as_u16(), &error_of(&answer)["code"]), (400, &json!(10017)), "it came with the product");
         app.engine.verify().await.unwrap();
     })
     .await;

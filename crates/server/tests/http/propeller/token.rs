@@ -1,12 +1,12 @@
 use super::error_of;
 use crate::App;
-use crate::app::{id_of, json_of};
+use crate::app::{Options, id_of, json_of, with};
 use crate::on_every_database;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use muster_core::scope::Scope;
-use muster_engine::{Engine, Faults, Limits, NewKey, testing};
-use muster_server::http::{HttpConfig, router};
+use muster_engine::{Clock, Engine, Faults, Limits, NewKey, testing};
+use muster_server::http::{HttpConfig, Rate, Rates, router};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -98,7 +98,7 @@ async fn a_token_lives_as_long_as_its_key_and_half_an_hour_at_most() {
         let store = testing::open(url.as_deref(), folder.path());
         store.migrate().await.unwrap();
         let staging = muster_engine::Staging::open(folder.path()).unwrap();
-        let clock = muster_engine::Clock::fixed("2026-01-31T09:00:00Z".parse().unwrap());
+        let clock = Clock::fixed("2026-01-31T09:00:00Z".parse().unwrap());
         let engine = Engine::new(store, staging, clock.clone(), Faults::none(), Limits::default());
         let community = engine.create_community("Ours").await.unwrap();
         let issue = async |expires_at: Option<&str>| {
@@ -203,6 +203,26 @@ async fn what_is_refused_is_refused_as_oauth_says_and_tells_nothing_of_keys() {
         let (status, answer) = json_of(app.bare(Method::GET, path)).await;
         assert_eq!((status.as_u16(), &error_of(&answer)["type"]), (405, &json!("MethodNotAllowed")));
         assert_eq!(id_of(&json_of(app.request(Method::GET, "/v1/keys")).await.1["data"][1]), id);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_tries_keys_out_here_is_stopped_too() {
+    let clock = Clock::fixed("2026-01-31T09:30:00Z".parse().unwrap());
+    let rates = Rates { attempts: Rate::per_second(1, 2), ..Rates::default() };
+    let config = HttpConfig { rates, ..HttpConfig::default() };
+    with(Options { config, clock, ..Options::default() }, async |app| {
+        let (id, key) = make_key(app, &[]).await;
+        let asked = token(app, &id, &key).await;
+        let wrong = key.replace(&key[30..], &"0".repeat(34));
+        let send = async |key: &str| json_of(ask(app, PATHS[0], &credentials(&id, key))).await;
+        assert_eq!(send(&wrong).await.0, 401);
+        let (status, answer) = send(&wrong).await;
+        let error = error_of(&answer);
+        assert_eq!((status.as_u16(), &error["code"], &error["type"]), (429, &json!(429), &json!("RateLimited")));
+        assert_eq!(send(&key).await.0, 200, "who has a valid key is not stopped by others");
+        assert_eq!(status_with(app, &asked, "/v2/users/id/1").await, 429, "a token is a key that is not known yet");
     })
     .await;
 }
