@@ -25,8 +25,15 @@ pub const POINTS: &[&str] = &[
 ];
 
 /// The points of an erasure before it ends as other jobs do, and of the removal of what is over its time.
-pub const OTHER_POINTS: &[&str] =
-    &["erase.claimed", "erase.scrubbed", "erase.answered", "erase.written", "erase.committed", "sweep.pruned"];
+pub const OTHER_POINTS: &[&str] = &[
+    "erase.claimed",
+    "erase.noted",
+    "erase.scrubbed",
+    "erase.answered",
+    "erase.written",
+    "erase.committed",
+    "sweep.pruned",
+];
 
 fn is_point(name: &str) -> bool {
     POINTS.iter().chain(OTHER_POINTS).any(|point| *point == name)

@@ -104,7 +104,9 @@ impl Run {
                 }
                 let staging = self.engine.staging();
                 let holds = tokio::task::block_in_place(|| scrub::scrub(staging, job, subject, fields))?;
-                if holds || touched.contains(&job.id) && job.source.file.is_some() {
+                // Whoever died between the note and the removal could not look into it again.
+                let left = job.file_erased_at.is_some() && !job.staged.is_empty() && staging.exists(&job.staged);
+                if holds || left || touched.contains(&job.id) && job.source.file.is_some() {
                     self.erase_file(job).await?;
                 }
             }
@@ -116,6 +118,7 @@ impl Run {
         let mut tx = self.engine.store().begin().await?;
         tx.note_file_erased(reference(job), self.engine.clock().now()).await?;
         tx.commit().await?;
+        self.pass("erase.noted").await?;
         let listing = job.prepared.iter().flat_map(|prepared| &prepared.listing);
         let names = std::iter::once(&job.staged).chain(listing).filter(|name| !name.is_empty());
         names.for_each(|name| self.engine.staging().remove(name));

@@ -193,24 +193,27 @@ async fn an_erasure_waits_for_the_jobs_before_it_and_one_asked_for_twice_finds_n
 async fn a_worker_that_dies_anywhere_leaves_an_erasure_that_another_finishes() {
     let passed = |point: &&&str| point.starts_with("erase") || point.starts_with("finish");
     for point in POINTS.iter().chain(OTHER_POINTS).filter(passed) {
-        for place in places().await {
+        // Four files hold the person, one of them in a row that names nobody.
+        let times = if *point == "erase.noted" { 4 } else { 1 };
+        let places = places().await;
+        for (place, passes) in places.iter().flat_map(|place| (0..times).map(move |passes| (place, passes))) {
             let faults = Faults::none();
             let bench = place.set_up_with(faults.clone()).await;
             let Past { ann, imported, .. } = past(&bench).await;
             let job = bench.engine.erase_user(&bench.caller, ann, None).await.expect("it is accepted").job;
-            faults.plan(point, 0, Fault::Crash);
+            faults.plan(point, passes, Fault::Crash);
             let mut dying = Worker::new(&bench.engine).expect("a worker");
             drain(&mut dying).await;
             assert!(!bench.engine.is_passing(point), "it died at {point}");
             bench.check().await;
             release(&bench, dying.owner()).await;
-            let reborn = bench.reopened(&place, Faults::none());
+            let reborn = bench.reopened(place, Faults::none());
             reborn.run().await;
             let job = reborn.job(job.id).await;
             assert_ended(&job, JobState::Completed);
             assert_eq!(counts(&job), [1, 0, 1, 0, 0, 0, 0], "{point}");
             assert_eq!(file_code(&reborn, imported).await, Some(Code::FileErased), "{point}");
-            assert_gone(&place, &reborn).await;
+            assert_gone(place, &reborn).await;
         }
     }
 }

@@ -171,19 +171,14 @@ impl Limits {
         })
     }
 
-    /// Remembers that a key was valid.
-    pub fn know(&self, secret: &str) {
+    /// Counts a request of somebody whose key is valid. Refuses with `rate_limited`.
+    pub fn request(&self, caller: &Caller, secret: &str) -> Result<(), Failure> {
         if let Ok(mut known) = self.known.lock() {
             if known.len() >= MOST_KNOWN {
                 known.clear();
             }
             known.insert(self.hasher.hash_one(secret));
         }
-    }
-
-    /// Counts a request of somebody whose key is valid. Refuses with `rate_limited`.
-    pub fn request(&self, caller: &Caller, secret: &str) -> Result<(), Failure> {
-        self.know(secret);
         self.requests.take(&caller.actor.id).map_err(|exceeded| {
             let Rate { burst, within } = exceeded.rate;
             let within = within.as_secs_f64();
