@@ -73,24 +73,33 @@ fn left<'a>(past: &'a [Set], field: &str, undone: &HashSet<JobId>) -> Vec<Entry<
     for set in past {
         for delta in set.deltas.iter().filter(|delta| delta.field == field) {
             let mut rest = entries.clone();
-            while set.undoes.is_some() && rest.last().is_some_and(|(job, _)| *job == set.undoes) {
-                rest.pop();
+            if set.undoes.is_some() {
+                forget(&mut rest, undone, set.undoes);
+                let begun = rest.iter().rev().take_while(|(job, _)| *job == set.undoes).last().copied();
+                rest.truncate(rest.len() - rest.iter().rev().take_while(|(job, _)| *job == set.undoes).count());
+                if begun.is_some_and(|(_, begun)| begun.old == delta.new) {
+                    entries = rest;
+                    continue;
+                }
             }
-            match entries.get(rest.len()) {
-                Some((_, begun)) if begun.old == delta.new => entries = rest,
-                Some(_) | None => entries.push((set.job, delta)),
-            }
+            entries.push((set.job, delta));
         }
     }
+    forget(&mut entries, undone, None);
+    entries
+}
+
+/// Forgets what jobs that were taken back did last, but for one of them, where it led back to where it began.
+fn forget(entries: &mut Vec<Entry<'_>>, undone: &HashSet<JobId>, but: Option<JobId>) {
     loop {
-        let last = entries.last().copied().filter(|(job, _)| job.is_some_and(|job| undone.contains(&job)));
-        let Some((job, end)) = last else { return entries };
+        let is_gone = |job: Option<JobId>| job != but && job.is_some_and(|job| undone.contains(&job));
+        let Some((job, end)) = entries.last().copied().filter(|(job, _)| is_gone(*job)) else { return };
         let run = entries.iter().rev().take_while(|(other, _)| *other == job).count();
         let rest = entries.len() - run;
-        match entries[rest].1.old == end.new {
-            true => entries.truncate(rest),
-            false => return entries,
+        if entries[rest].1.old != end.new {
+            return;
         }
+        entries.truncate(rest);
     }
 }
 
