@@ -22,7 +22,10 @@ use utoipa_axum::routes;
 
 /// The operations of this family.
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(create_user)).routes(routes!(get_user_info)).routes(routes!(manage_user))
+    OpenApiRouter::new()
+        .routes(routes!(create_community_user))
+        .routes(routes!(get_user_info))
+        .routes(routes!(manage_user))
 }
 
 /// A user who was made.
@@ -47,7 +50,7 @@ struct MadeUser {
     responses((status = 201, description = "The user.", body = Success<MadeUser>), Errors),
     security(("key" = ["users:write"])),
 )]
-async fn create_user(
+async fn create_community_user(
     State(app): State<App>,
     Auth(caller): Auth,
     _: NoParams,
