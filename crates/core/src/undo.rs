@@ -316,13 +316,51 @@ mod tests {
         let Plan::Skip(error) = plan else { panic!("{plan:?}") };
         assert_eq!((error.code, error.column.as_deref()), (Code::ChangedSinceJob, Some("Premium Currency")));
         let between = [
+            (Other, COINS, Overwrite, Some(10)),
+            (Job, COINS, Add, Some(5)),
+            (Other, COINS, Add, Some(2)),
+            (Job, COINS, Add, Some(5)),
+        ];
+        assert_eq!(balance(&between).as_deref(), Some("12"));
+        let (_, plan) =
+            undo(&[(Job, COINS, Overwrite, Some(5)), (Job, "points", Add, Some(1)), (Other, COINS, Add, Some(1))]);
+        assert!(
+            matches!(plan, Plan::UpdatePart(changes, _) if changes.len() == 1),
+            "one field goes back, the other is kept"
+        );
+    }
+
+    #[test]
+    fn a_reversal_that_would_overdraw_fails_its_row() {
+        let (_, plan) = undo(&[(Job, COINS, Add, Some(5)), (Other, COINS, Subtract, Some(4))]);
+        assert!(matches!(plan, Plan::Reject(error) if error.code == Code::InsufficientBalance));
+    }
+
+    #[test]
+    fn an_undo_that_was_broken_off_is_not_repeated_for_whom_it_reached() {
+        let (_, plan) =
+            undo(&[(Job, COINS, Add, Some(5)), (Undo, COINS, Subtract, Some(5)), (Other, COINS, Add, Some(1))]);
+        assert_eq!(plan, Plan::Unchanged);
+    }
+
+    #[test]
+    fn what_another_job_did_and_was_taken_back_did_not_happen() {
+        let undone =
+            [(Job, COINS, Overwrite, Some(5)), (Second, COINS, Add, Some(2)), (UndoSecond, COINS, Subtract, Some(2))];
+        assert_eq!(balance(&undone), None, "as if the second job had never been");
+        let later = [undone[0], undone[1], undone[2], (Other, COINS, Add, Some(1))];
+        assert_eq!(balance(&later).as_deref(), Some("6"));
+        let other =
+            [(Job, COINS, Overwrite, Some(5)), (Second, COINS, Add, Some(2)), (Other, COINS, Add, Some(1)), undone[2]];
+        assert_eq!(balance(&other).as_deref(), Some("6"), "only what goes back to exactly what was found");
+        let nowhere = [
             undone[0],
             (Second, COINS, Add, Some(2)),
             (UndoneSecond, COINS, Add, Some(3)),
             (UndoneSecond, COINS, Subtract, Some(3)),
             (UndoSecond, COINS, Subtract, Some(2)),
         ];
-        assert_eq!(balance(&between), None, "and what led nowhere before that was taken back");
+        assert_eq!(balance(&nowhere), None, "and what led nowhere before that was taken back");
         let there_and_back = |by| [undone[0], (by, COINS, Add, Some(2)), (by, COINS, Subtract, Some(2))];
         assert_eq!(balance(&there_and_back(UndoneSecond)), None, "taking that back had nothing to write");
         assert_eq!(balance(&there_and_back(Second)).as_deref(), Some("5"), "it is changes that count, not values");
