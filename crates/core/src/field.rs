@@ -491,35 +491,11 @@ pub const BUILT_IN: &[(&str, &str, FieldType)] = &[
     ("coins", "Coins", FieldType::Integer),
 ];
 
-/// The built-in fields that every client knows. Those of one product only are kept out of templates until they hold a
-/// value.
-pub const EVERYWHERE: &[&str] = &[
-    "first_name",
-    "middle_name",
-    "last_name",
-    "full_name",
-    "display_name",
-    "username",
-    "title",
-    "gender",
-    "date_of_birth",
-    "phone",
-    "mobile",
-    "company",
-    "language",
-    "country",
-    "city",
-    "region",
-    "timezone",
-    "tax_number",
-    "coc_number",
-    "debtor_id",
-    "abbreviation",
-    "addresses",
-    "parent",
-    "premium_currency",
-    "in_game_currency",
-];
+/// Whether a built-in field is one that every client knows. Those after them are of one product only, and are kept out of
+/// templates until they hold a value.
+pub fn is_common(key: &str) -> bool {
+    BUILT_IN.iter().map(|(common, ..)| *common).take_while(|common| *common != "score").any(|common| common == key)
+}
 
 /// The rules of a built-in field.
 pub fn built_in_rules(key: &str) -> Rules {

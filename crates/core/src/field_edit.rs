@@ -252,7 +252,7 @@ mod tests {
         assert!(narrows(FieldEdit { min: Patch::Set(0.into()), ..FieldEdit::default() }));
         assert!(narrows(FieldEdit { required: Some(true), ..FieldEdit::default() }));
         assert!(narrows(FieldEdit { unique: Some(true), ..FieldEdit::default() }));
-        assert!(!narrows(FieldEdit { name: Some("Score".into()), ..FieldEdit::default() }));
+        assert!(!narrows(FieldEdit { name: Some("Grade".into()), ..FieldEdit::default() }));
         assert!(!narrows(FieldEdit { min: Patch::Clear, anonymous_writable: Some(true), ..FieldEdit::default() }));
     }
 

@@ -12,7 +12,7 @@ use crate::query::read_filter;
 use crate::results::ResultFormat;
 use crate::selection::Selection;
 use crate::user_file::{Property, UserWriter};
-use muster_core::field::{EVERYWHERE, Field, FieldNumber, FieldSet};
+use muster_core::field::{Field, FieldNumber, FieldSet, is_common};
 use muster_core::filter::{Filter, Subject, Test};
 use muster_core::id::{Tenant, UserId};
 use muster_core::job::JobKind;
@@ -103,7 +103,7 @@ impl Engine {
 
     /// The fields that can be written, without those that clients of a single product know and nobody has a value of.
     async fn template_fields<'a>(&self, tenant: Tenant, fields: &'a FieldSet) -> Result<Vec<&'a Field>> {
-        let is_seldom = |field: &Field| field.built_in && !EVERYWHERE.contains(&field.key.as_str());
+        let is_seldom = |field: &Field| field.built_in && !is_common(&field.key);
         let mut unused: Vec<FieldNumber> = fields.active().filter(|f| is_seldom(f)).map(|f| f.number).collect();
         while !unused.is_empty() {
             let has = unused.iter().map(|number| Filter::Is(Subject::Field(*number), Test::IsSet)).collect();

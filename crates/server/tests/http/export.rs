@@ -209,6 +209,14 @@ async fn a_template_names_every_field_that_can_be_written() {
             assert_eq!(job["state"], "completed", "{job}");
         }
         assert_eq!(app.get("/v1/users/template?kind=delete").await.0, 400);
+        // What only clients of one product know is there as soon as somebody has a value.
+        let keys = |template: &str| template.trim().split(',').map(str::to_owned).collect::<Vec<_>>();
+        for seldom in ["xp", "coins", "score", "twitter_url"] {
+            assert!(!keys(&import).contains(&seldom.to_owned()), "{seldom}");
+        }
+        app.run("?kind=update", "Email,XP\nada@x.org,7\n").await;
+        let used = keys(&app.get_text("/v1/users/template?kind=import").await);
+        assert!(used.contains(&"xp".to_owned()) && !used.contains(&"coins".to_owned()), "{used:?}");
     })
     .await;
 }

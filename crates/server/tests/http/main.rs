@@ -6,6 +6,7 @@ mod bulk;
 mod children;
 mod community;
 mod docs;
+mod doors;
 mod erasure;
 mod errors;
 mod export;
