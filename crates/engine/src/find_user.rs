@@ -1,10 +1,10 @@
 //! Users by what people call them: an id, an email or a username.
 
 use crate::caller::Caller;
+use crate::change::{Edits, OneChange};
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
 use crate::selection::Selection;
-use crate::users::{Edits, OneChange};
 use muster_core::Code;
 use muster_core::email::parse_email;
 use muster_core::error::excerpt;

@@ -1,14 +1,15 @@
 //! What happened to users: who changed what, when, and why.
 
 use crate::caller::Caller;
+use crate::change::{ChangedUser, Edits, OneChange, writable};
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
-use crate::users::{ChangedUser, Edits, OneChange, writable};
 use jiff::Timestamp;
 use muster_core::field::{FieldNumber, FieldSet};
 use muster_core::id::{JobId, UserId};
 use muster_core::job::JobKind;
 use muster_core::key::Key;
+use muster_core::outcome::Status;
 use muster_core::scope::Scope;
 use muster_core::user::{Change, Operator};
 use muster_core::value::Value;
@@ -238,13 +239,13 @@ impl Engine {
                 if_version: None,
             })
         };
-        let ChangedUser { mut tx, user, changed, fields } = self.change_user(caller, one).await?;
+        let ChangedUser { mut tx, user, status, fields } = self.change_user(caller, one).await?;
         let (before, field) = (Some(Place::Version(user.version + 1)), Some(new.edits(&fields)?.1));
         let filter = HistoryFilter { user: Some(new.user), field, before, ..HistoryFilter::default() };
         let set = tx.list_changes(caller.tenant, &filter, 1, &fields).await?.pop();
         caller.commit(tx).await?;
         let entry = set.and_then(|set| entries(set, field, &fields).pop());
-        Ok(MadeChange { entry, changed })
+        Ok(MadeChange { entry, changed: status == Status::Updated })
     }
 }
 

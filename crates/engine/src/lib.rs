@@ -10,6 +10,7 @@ mod apply;
 mod batch;
 mod browse;
 mod caller;
+mod change;
 mod children;
 mod chunk;
 mod chunk_reader;
@@ -92,7 +93,7 @@ pub use muster_store::testing;
 pub use muster_store::{
     ApiKey, Attempt, Community, Delivery, DeliveryFilter, JobFilter, Store, StoredAnswer, Verdict, Webhook, WebhookEdit,
 };
-pub use put::{PutUser, UserPut};
+pub use put::{PutEdit, PutUser, UserPut};
 pub use query::{FoundUsers, UserQuery};
 pub use results::{ErrorGroup, ResultFormat, StatusFilter};
 pub use retention::Swept;

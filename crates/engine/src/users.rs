@@ -1,27 +1,22 @@
-//! Single users: read, changed, deleted. They go the same way as the rows of a job: planned by the same rules, written by
-//! the same commit.
+//! Single users: read, changed, deleted.
 
 use crate::caller::Caller;
-use crate::chunk::{Chunk, Order, Source, plan_chunk, sees};
-use crate::commit;
+use crate::change::{Edits, OneChange, writable};
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
 use crate::lookup::{Found, find};
-use crate::prepare::PreparedRow;
 use jiff::Timestamp;
 use muster_core::email::parse_email;
-use muster_core::error::{Fault, RowError, excerpt};
-use muster_core::field::{Field, FieldNumber, FieldSet};
+use muster_core::field::{FieldNumber, FieldSet};
 use muster_core::id::UserId;
 use muster_core::identity::Identity;
-use muster_core::job::{JobKind, Overdraft};
+use muster_core::job::JobKind;
 use muster_core::key::{Key, UserKey};
-use muster_core::plan::{Edit, Row, Rules};
 use muster_core::scope::Scope;
 use muster_core::user::{Operator, User};
 use muster_core::value::{Value, patch_from_json};
 use muster_core::{Code, Error, Patch};
-use muster_store::{Among, HistoryFilter, NewCommit, Place, Transaction};
+use muster_store::{Among, HistoryFilter, Place};
 use serde_json::Value as Json;
 
 /// How many change sets are read at a time to find how a user was.
@@ -183,132 +178,6 @@ impl Engine {
         caller.commit(changed.tx).await?;
         Ok((changed.user, changed.fields))
     }
-
-    /// Does one thing to one user, as a job of one row would, and leaves it to whoever asked to commit it.
-    pub(crate) async fn change_user(
-        &self,
-        caller: &Caller,
-        one: impl Fn(&FieldSet) -> Result<OneChange, Error>,
-    ) -> Result<ChangedUser> {
-        loop {
-            let fields = self.fields(caller.tenant).await?;
-            let change = one(&fields)?;
-            // Somebody took what names the user, or changed the fields, in this moment; the next plan sees that.
-            if let Some((tx, user, changed)) = self.try_to_change_user(caller, &fields, change).await? {
-                return Ok(ChangedUser { tx, user, changed, fields });
-            }
-        }
-    }
-
-    async fn try_to_change_user(
-        &self,
-        caller: &Caller,
-        fields: &FieldSet,
-        change: OneChange,
-    ) -> Result<Option<(Transaction, User, bool)>> {
-        let OneChange { kind, key, edits: Edits { edits, columns, pointers }, if_version } = change;
-        let (mut tx, reserved) = self.store().begin_commit(caller.tenant, 0).await?;
-        let now = self.clock().now();
-        let (hint, version) = match key {
-            Key::Id(id) => (Some(id), lock_user(&mut tx, caller, (kind, id), fields, if_version).await?),
-            Key::Email(_) | Key::Identity(_) | Key::Unique(..) => (None, 0),
-        };
-        let row = Row { record: 1, line: 0, key, edits, creates: true };
-        let chunk = Chunk::of(PreparedRow::new(hint, row));
-        let rules = Rules { kind, overdraft: Overdraft::Reject, fields, columns: &columns };
-        let order = Order { tenant: caller.tenant, rules, dry_run: false, undoes: None, filter: None };
-        let planned = plan_chunk(&chunk, &order, None, now, Source::Locked(&mut tx)).await?;
-        if let Some(reason) = planned.record.outcomes.iter().find_map(|outcome| outcome.reason.as_ref()) {
-            return Err(refused(&reason.error, &columns, &pointers).into());
-        }
-        let id = planned.record.outcomes.iter().find_map(|outcome| outcome.user);
-        let id = id.ok_or_else(|| EngineError::not_found("user"))?;
-        let commit = NewCommit { id: reserved.commit, at: now, job: None, actor: &caller.actor };
-        if !commit::write(&mut tx, caller.tenant, planned, &commit).await? {
-            return Ok(None);
-        }
-        let user = tx.get_user(caller.tenant, id, fields).await?.ok_or_else(|| EngineError::not_found("user"))?;
-        let changed = user.version > version;
-        Ok(Some((tx, user, changed)))
-    }
-}
-
-/// Locks a user to whom something of a kind is to be done, and gives its version.
-async fn lock_user(
-    tx: &mut Transaction,
-    caller: &Caller,
-    (kind, id): (JobKind, UserId),
-    fields: &FieldSet,
-    if_version: Option<i64>,
-) -> Result<i64> {
-    let held = tx.lock_users(caller.tenant, &[id], fields).await?.pop().map(|loaded| loaded.user);
-    let held = held.filter(|user| sees(kind, &Key::Id(id), user)).ok_or_else(|| EngineError::not_found("user"))?;
-    check_version(&held, if_version)?;
-    Ok(held.version)
-}
-
-/// What is done to one user.
-pub(crate) struct OneChange {
-    pub kind: JobKind,
-    pub key: Key,
-    pub edits: Edits,
-    pub if_version: Option<i64>,
-}
-
-/// A user after that, whether anything changed, and the transaction in which it did.
-pub(crate) struct ChangedUser {
-    pub tx: Transaction,
-    pub user: User,
-    pub changed: bool,
-    pub fields: FieldSet,
-}
-
-pub(crate) fn check_version(user: &User, wanted: Option<i64>) -> Result<()> {
-    match wanted {
-        Some(version) if version != user.version => {
-            let detail = format!("The user has version {} now.", user.version);
-            Err(EngineError::refuse(Code::VersionMismatch, detail))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The edits of a request, the names of what they edit, and where in the request each stands.
-#[derive(Default)]
-pub(crate) struct Edits {
-    pub(crate) edits: Vec<Edit>,
-    pub(crate) columns: Vec<String>,
-    pub(crate) pointers: Vec<String>,
-}
-
-impl Edits {
-    /// Takes one edit.
-    pub(crate) fn push(&mut self, field: FieldNumber, column: &str, pointer: String, patch: Patch<(Operator, Value)>) {
-        self.edits.extend(Edit::from_patch(field, self.columns.len() as u16, patch));
-        self.columns.push(column.to_owned());
-        self.pointers.push(pointer);
-    }
-
-    /// What a field is to hold by them.
-    pub(crate) fn value(&self, field: FieldNumber) -> Option<&Value> {
-        self.edits.iter().find(|edit| edit.field == field).and_then(|edit| edit.patch.value())
-    }
-
-    /// Takes what happens to the email.
-    pub(crate) fn push_email(&mut self, pointer: &str, email: &Patch<String>) -> Result<(), Error> {
-        let patch = match email {
-            Patch::Keep => Patch::Keep,
-            Patch::Clear => Patch::Clear,
-            Patch::Set(text) => {
-                let email = parse_email(text).ok_or_else(|| {
-                    Error::at(pointer, Code::InvalidEmail, format!("\"{}\" is not an email address", excerpt(text)))
-                })?;
-                Patch::Set((Operator::Overwrite, Value::Text(email.to_owned())))
-            }
-        };
-        self.push(FieldNumber::EMAIL, "email", pointer.to_owned(), patch);
-        Ok(())
-    }
 }
 
 /// The edits of a request. Refuses what cannot be, with its place.
@@ -326,22 +195,4 @@ pub(crate) fn edits(edit: &UserEdit, fields: &FieldSet) -> Result<Edits, Error> 
         edits.push(field.number, key, pointer, patch);
     }
     Ok(edits)
-}
-
-/// The field of a key that can be written.
-pub(crate) fn writable<'a>(fields: &'a FieldSet, key: &str, pointer: &str) -> Result<&'a Field, Error> {
-    let field = fields.find_by_key(key).filter(|field| !field.archived);
-    field.ok_or_else(|| Error::at(pointer, Code::InvalidRequest, format!("there is no field \"{}\"", excerpt(key))))
-}
-
-/// The error of a row as the refusal of a request.
-pub(crate) fn refused(error: &RowError, columns: &[String], pointers: &[String]) -> Error {
-    let place = columns.iter().position(|column| Some(column) == error.column.as_ref());
-    let fault = Fault {
-        column: None,
-        pointer: place.map(|place| pointers[place].clone()),
-        code: error.code,
-        message: error.message.clone(),
-    };
-    Error { errors: vec![fault], ..Error::new(error.code, error.sentence(0)) }
 }

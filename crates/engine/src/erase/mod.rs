@@ -9,6 +9,7 @@ mod scrub;
 mod subject;
 
 use crate::caller::Caller;
+use crate::change::check_version;
 use crate::clock::job_id;
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
@@ -16,7 +17,6 @@ use crate::index::IndexChanges;
 use crate::job::{Input, Job, reference};
 use crate::jobs::JobView;
 use crate::run::{Run, Step};
-use crate::users::check_version;
 use muster_core::field::FieldSet;
 use muster_core::id::{JobId, UserId};
 use muster_core::job::{Counts, JobKind, JobOptions, JobState};

@@ -16,7 +16,7 @@ pub fn answer(failure: &Failure) -> (StatusCode, String) {
     let error = &failure.error;
     let mut wrong: Map<String, Value> = Map::new();
     for fault in &error.errors {
-        let pointed = fault.pointer.as_deref().and_then(|pointer| pointer.split('/').nth(1));
+        let pointed = fault.pointer.as_deref().and_then(member_of);
         let messages = wrong.entry(fault.column.as_deref().or(pointed).unwrap_or(WHOLE)).or_insert_with(|| json!([]));
         messages.as_array_mut().expect("it was made as one").push(json!(fault.message));
     }
@@ -39,6 +39,11 @@ pub fn answer(failure: &Failure) -> (StatusCode, String) {
         body["job_id"] = json!(id);
     }
     (status, body.to_string())
+}
+
+/// The member that a place in a request is in. Values stand among the other members here.
+fn member_of(pointer: &str) -> Option<&str> {
+    pointer.strip_prefix("/values/").or_else(|| pointer.split('/').nth(1))
 }
 
 /// What is wrong, by the member of the request.

@@ -11,12 +11,11 @@ use muster_core::field::{FieldNumber, FieldSet};
 use muster_core::identity::Identity;
 use muster_core::job::JobKind;
 use muster_core::key::Key;
-use muster_core::plan::EditPatch;
 use muster_core::scope::Scope;
 use muster_core::user::Operator;
 use muster_core::value::Value;
-use muster_core::{Code, Error};
-use muster_engine::{Caller, EngineError, PutUser, UserPut};
+use muster_core::{Code, Error, Patch};
+use muster_engine::{Caller, EngineError, PutEdit, PutUser, UserPut};
 use serde_json::Value as Json;
 
 /// The most characters of a first or last name.
@@ -25,7 +24,7 @@ const NAME_CHARS: usize = 40;
 /// What happens to a user, and the tags that the user gets.
 #[derive(Debug, Default)]
 pub struct UserEdits {
-    edits: Vec<(String, FieldNumber, EditPatch)>,
+    edits: Vec<PutEdit>,
     tags: Vec<String>,
 }
 
@@ -84,8 +83,8 @@ impl UserEdits {
         match name {
             "email" => {
                 let patch = match json {
-                    Json::Null => EditPatch::Clear,
-                    json => EditPatch::Set(Operator::Overwrite, Value::Text(email(json)?)),
+                    Json::Null => Patch::Clear,
+                    json => Patch::Set((Operator::Overwrite, Value::Text(email(json)?))),
                 };
                 self.push(name, FieldNumber::EMAIL, patch)?;
             }
@@ -96,7 +95,7 @@ impl UserEdits {
                     }
                     json => custom_id(json, name)?,
                 };
-                let patch = EditPatch::Set(Operator::Overwrite, Value::Identities(vec![identity]));
+                let patch = Patch::Set((Operator::Overwrite, Value::Identities(vec![identity])));
                 self.push(name, FieldNumber::IDENTITIES, patch)?;
             }
             TAGS => self.tags = tags(json)?,
@@ -115,16 +114,16 @@ impl UserEdits {
             return Err(wrong(name, Code::ReadOnlyField, "this cannot be written here"));
         };
         let value = read_value(field, json).map_err(|misfit| wrong(name, misfit.code, misfit.message))?;
-        let patch = value.map_or(EditPatch::Clear, |value| EditPatch::Set(Operator::Overwrite, value));
+        let patch = value.map_or(Patch::Clear, |value| Patch::Set((Operator::Overwrite, value)));
         self.push(name, field.number, patch)
     }
 
     /// Takes an edit, unless another name of the same was there before: which of the two would be meant?
-    fn push(&mut self, name: &str, number: FieldNumber, patch: EditPatch) -> Result<(), Error> {
-        if self.edits.iter().any(|(_, other, _)| *other == number) {
+    fn push(&mut self, name: &str, number: FieldNumber, patch: Patch<(Operator, Value)>) -> Result<(), Error> {
+        if self.edits.iter().any(|edit| edit.field == number) {
             return Err(wrong(name, Code::InvalidRequest, "this is here twice, by two names; send one"));
         }
-        self.edits.push((name.to_owned(), number, patch));
+        self.edits.push(PutEdit { name: name.to_owned(), field: number, patch });
         Ok(())
     }
 
@@ -132,8 +131,8 @@ impl UserEdits {
     pub async fn put(mut self, app: &App, caller: &Caller, kind: JobKind, key: Key) -> Result<PutUser, EngineError> {
         if !self.tags.is_empty() {
             let (number, tags) = app.engine.add_options(caller, TAGS, "Tags", &self.tags).await?;
-            let patch = EditPatch::Set(Operator::Add, Value::Options(tags));
-            self.edits.push((TAGS.to_owned(), number, patch));
+            let patch = Patch::Set((Operator::Add, Value::Options(tags)));
+            self.edits.push(PutEdit { name: TAGS.to_owned(), field: number, patch });
         }
         app.engine.put_user(caller, &UserPut { kind, key, edits: self.edits }).await
     }
