@@ -229,10 +229,7 @@ fn found(user: &User, fields: &FieldSet, names: Option<&[String]>) -> FoundUser 
     let value = |name: &str| match name {
         "email" => json!(user.email),
         name if name == JOIN_DATE.0 => json!(user.created_at),
-        name => {
-            let field = fields.find_by_key(&key_from_name(name));
-            show_or_null(field.and_then(|field| user.values.get(field.number)))
-        }
+        name => show_or_null(fields.shown_value(user, &key_from_name(name)).map(|(_, value)| value)),
     };
     let mut values = Map::new();
     match names {
@@ -242,8 +239,7 @@ fn found(user: &User, fields: &FieldSet, names: Option<&[String]>) -> FoundUser 
         }
         None => {
             values.extend(ALWAYS.iter().map(|name| ((*name).to_owned(), value(name))));
-            let set = user.values.iter();
-            values.extend(set.filter_map(|(number, value)| Some((fields.key_of(number)?.to_owned(), show(value)))));
+            values.extend(fields.shown(user).map(|(field, value)| (field.key.clone(), show(value))));
         }
     }
     FoundUser { user_id: user.id.0, values }
