@@ -1,11 +1,12 @@
 //! What a mass update asks for.
 
-use super::attribute::{Attribute, CUSTOM_ID, check_value, read_value};
+use super::attribute::{Attribute, CUSTOM_ID, read_value};
 use super::body::Members;
 use super::user_edits::{custom_id, email};
 use muster_core::error::excerpt;
 use muster_core::field::FieldSet;
 use muster_core::identity::Identity;
+use muster_core::plan::may_hold;
 use muster_core::{Code, Error};
 use serde_json::{Value as Json, json};
 use std::collections::HashSet;
@@ -99,7 +100,7 @@ impl MassUpdate {
         let attribute = name.and_then(|name| attribute(&mut members, &name, door, fields));
         let mut change = Json::Null;
         if let (Some((_, attribute)), Some(value)) = (&attribute, value) {
-            match read_change(*attribute, &value, ids.len(), fields) {
+            match read_change(*attribute, &value, ids.len()) {
                 Ok(read) => change = read,
                 Err(error) => members.refuse("value", error.code, error.detail),
             }
@@ -202,14 +203,14 @@ fn is_whole(number: &str) -> bool {
 }
 
 /// What becomes of each user, as a part of a record.
-fn read_change(attribute: Attribute<'_>, json: &Json, ids: usize, fields: &FieldSet) -> Result<Json, Error> {
+fn read_change(attribute: Attribute<'_>, json: &Json, ids: usize) -> Result<Json, Error> {
     if attribute.is_unique() && !json.is_null() && ids > 1 {
         return Err(Error::new(Code::NotUnique, "no two users may have the same value of this attribute; send one id"));
     }
     match attribute {
         Attribute::Field(field) => {
             let value = read_value(field, json);
-            let value = value.and_then(|value| check_value(field, value.as_ref(), fields).map(|()| value));
+            let value = value.and_then(|value| may_hold(field, value.as_ref()).map(|()| value));
             let value = value.map_err(|misfit| Error::new(misfit.code, misfit.message))?;
             Ok(json!({"values": {&*field.key: value.map(|value| value.to_wire())}}))
         }

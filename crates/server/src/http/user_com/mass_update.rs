@@ -58,8 +58,8 @@ struct NotUpdated {
     /// The id as it was sent.
     id: Any,
     /// The stable code.
-    #[schema(example = "not_unique")]
-    code: &'static str,
+    #[schema(value_type = String, example = "not_unique")]
+    code: Code,
     /// Why.
     message: String,
 }
@@ -94,7 +94,7 @@ impl MassUpdated {
         if let Some(first) = answer.failed.first() {
             // Where nobody at all could be changed, the call as a whole was wrong.
             if answer.updated + answer.unchanged == 0 {
-                return Err(Error::at("/value", Code::NotUnique, first.message.clone()));
+                return Err(Error::at("/value", first.code, first.message.clone()));
             }
             answer.status = "partial";
         }
@@ -106,7 +106,7 @@ impl MassUpdated {
         let Some(reason) = outcome.reason.filter(|_| failed) else { return };
         match reason.error.code {
             Code::UserNotFound | Code::InvalidId | Code::InvalidIdentity | Code::MissingKey => self.not_found.push(id),
-            code => self.failed.push(NotUpdated { id, code: code.as_str(), message: reason.error.message }),
+            code => self.failed.push(NotUpdated { id, code, message: reason.error.message }),
         }
     }
 }

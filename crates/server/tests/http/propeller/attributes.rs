@@ -192,6 +192,45 @@ async fn values_of_a_user_are_set_cleared_and_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_cannot_be_set_leaves_the_others_and_an_earlier_one_of_its_attribute_alone() {
+    on_every_database(async |app| {
+        for field in [
+            json!({"name": "Small", "type": "integer", "max": "10"}),
+            json!({"name": "Card", "type": "text", "unique": true}),
+            json!({"name": "Badge", "type": "text", "unique": true}),
+            json!({"name": "Needed", "type": "text", "required": true}),
+        ] {
+            let (status, made) = json_of(app.post("/v1/fields").json(&field)).await;
+            assert_eq!(status, 201, "{made}");
+        }
+        app.run("?kind=import", "Email,Card,Badge,Needed\nbob@example.com,taken,worn,x\nada@example.com,,,y\n").await;
+        let id = app.user("ada@example.com").await["id"].clone();
+        let of = |name: &str, value: Value| json!({"name": name, "class": "user", "type": "text", "value": value});
+        let body = json!([
+            of("SMALL", json!(7)),
+            of("SMALL", json!(11)),
+            of("CARD", json!("taken")),
+            of("CITY", json!("Rome")),
+            of("BADGE", json!("worn")),
+            of("CITY", json!("Oslo")),
+            of("NEEDED", Value::Null),
+            of("REGION", json!("Lazio")),
+        ]);
+        let (status, answer) = post(app, &format!("/v2/users/id/{id}/attributes"), body).await;
+        assert_eq!(status, 200, "{answer}");
+        let success: Vec<_> = answer["data"].as_array().unwrap().iter().map(|one| one["success"] == true).collect();
+        assert_eq!(success, [true, false, false, true, false, true, false, true], "{answer}");
+        assert_eq!(answer["data"][1]["error"], "11 is more than 10, the most that Small may hold");
+        assert_eq!(answer["data"][6]["error"], "Needed must have a value");
+        let ada = app.user("ada@example.com").await;
+        assert_eq!(ada["values"], json!({"small": 7, "city": "Oslo", "region": "Lazio", "needed": "y"}));
+        assert_eq!(ada["version"], 2, "all that can be set is set at once");
+        app.engine.verify().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_attributes_are_made_and_changed_each_for_itself_as_documented() {
     on_every_database(async |app| {
         let body = json!([
