@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 use std::collections::HashSet;
 use utoipa::ToSchema;
 
-/// The most bytes of the records that are made of one call.
+/// The most bytes of the records that are made of one call: a short one is not to fill the disk.
 const MAX_RECORD_BYTES: usize = 256 << 20;
 
 /// How a call names users.
@@ -78,12 +78,13 @@ pub struct MassUpdate {
     /// Who is meant, as they were sent, each once.
     pub ids: Vec<Json>,
     attribute: String,
-    /// What becomes of each of them: the members of a record beside what names the user.
-    change: Json,
+    /// What becomes of each of them: the members of a record behind what names the user, and the brace that ends it.
+    change: String,
 }
 
 impl MassUpdate {
-    /// Reads a call. Refuses with all that is wrong with it, and with `too_many_records` more than the most ids.
+    /// Reads a call. Refuses with all that is wrong with it, with `too_many_records` more than the most ids, and with
+    /// `body_too_large` a long text for very many users.
     pub fn read(mut members: Members, door: Door, most: usize, fields: &FieldSet) -> Result<Self, Error> {
         let ids = members.take_required("ids").map(|json| read_ids(&json, door.users, most));
         let ids = match ids {
@@ -106,6 +107,12 @@ impl MassUpdate {
             }
         }
         members.finish()?;
+        let change = change.to_string().split_off(1);
+        if ids.len().saturating_mul(change.len()) > MAX_RECORD_BYTES {
+            let most = MAX_RECORD_BYTES / change.len();
+            let message = format!("a value of this length can be given to at most {most} users in one call");
+            return Err(Error::new(Code::BodyTooLarge, message));
+        }
         Ok(Self { ids, attribute: attribute.map(|(name, _)| name).unwrap_or_default(), change })
     }
 
@@ -114,30 +121,15 @@ impl MassUpdate {
         format!("Mass update of {}", excerpt(&self.attribute))
     }
 
-    /// The records of the job, one for each id. Refuses with `body_too_large` where that would be more than a call can
-    /// bring: a long text for very many users.
-    pub fn records(&self, door: Door) -> Result<String, Error> {
-        let change = self.change.to_string();
-        let rest = change.strip_prefix('{').unwrap_or_default();
-        if self.ids.len().saturating_mul(rest.len()) > MAX_RECORD_BYTES {
-            let most = MAX_RECORD_BYTES / rest.len();
-            let message = format!("a value of this length can be given to at most {most} users in one call");
-            return Err(Error::new(Code::BodyTooLarge, message));
-        }
-        let mut records = String::with_capacity(self.ids.len() * (rest.len() + 24));
-        for id in &self.ids {
-            match door.users {
-                Users::ById => records.push_str(&format!("{{\"id\":{id}")),
-                Users::ByCustomId => {
-                    let identity = json!([{"source": CUSTOM_ID, "source_id": id}]);
-                    records.push_str(&format!("{{\"identities\":{identity}"));
-                }
-            }
-            records.push(',');
-            records.push_str(rest);
-            records.push('\n');
-        }
-        Ok(records)
+    /// The records of the job, one for each id.
+    pub fn records(&self, users: Users) -> impl Iterator<Item = String> {
+        self.ids.iter().map(move |id| {
+            let named = match users {
+                Users::ById => format!("\"id\":{id}"),
+                Users::ByCustomId => format!("\"identities\":{}", json!([{"source": CUSTOM_ID, "source_id": id}])),
+            };
+            format!("{{{named},{}", self.change)
+        })
     }
 }
 
