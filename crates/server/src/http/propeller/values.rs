@@ -42,11 +42,13 @@ struct ListValues {
     /// The language, where there is a record for each.
     language: Option<String>,
     /// The number of the page, from 1.
+    #[serde(default)]
     #[param(value_type = Option<u32>, minimum = 1, default = 1)]
-    page: Option<PageNumber>,
+    page: PageNumber,
     /// How many there are on a page, from 1 to 100.
+    #[serde(default)]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 12)]
-    offset: Option<PageSize>,
+    offset: PageSize,
 }
 
 /// The value that a user has of an attribute.

@@ -7,7 +7,7 @@ use crate::http::App;
 use crate::http::auth::Auth;
 use crate::http::extract::{Json, NoParams};
 use crate::http::failure::Failure;
-use crate::http::page::Cursor;
+use crate::http::page::{Cursor, UpTo};
 use axum::extract::State;
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -135,7 +135,7 @@ impl Start {
         show: impl Fn(&User, &FieldSet) -> T,
     ) -> Result<UserPage<T>, muster_engine::EngineError> {
         let (found, current_page, total_pages): (FoundUsers, u32, u64) = match self {
-            Self::Page(PageNumber(page)) => {
+            Self::Page(UpTo(page)) => {
                 let counted = engine.count_users_to_page(caller, &query, page).await?;
                 (counted.found, page, counted.total.div_ceil(query.limit.into()))
             }
