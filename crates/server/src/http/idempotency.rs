@@ -176,10 +176,11 @@ async fn first(engine: &Engine, request: Request, next: Next, reservation: &Rese
         release(engine, reservation).await;
         return Ok(response);
     }
-    if reservation.is_repeated() {
-        return Ok(marked(response));
-    }
-    let kept = keep(engine, response, reservation).await;
+    let kept = match reservation.is_repeated() {
+        Ok(true) => return Ok(marked(response)),
+        Ok(false) => keep(engine, response, reservation).await,
+        Err(error) => Err(error.into()),
+    };
     if kept.is_err() {
         release(engine, reservation).await;
     }
