@@ -2,6 +2,7 @@ use super::error_of;
 use crate::App;
 use crate::app::json_of;
 use crate::on_every_database;
+use muster_engine::Fault;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -279,6 +280,43 @@ async fn many_attributes_are_made_and_changed_each_for_itself_as_documented() {
         }
         let (status, answer) = post(app, "/attributes/bulk/id", json!(vec![json!({"id": 0}); 1_001])).await;
         assert_eq!((status, &error_of(&answer)["type"]), (413, &json!("TooManyRecords")));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attributes_are_made_with_the_answer_that_says_so_or_not_at_all() {
+    on_every_database(async |app| {
+        post(app, "/attributes", json!({"name": "OLD", "class": "user", "type": "integer"})).await;
+        let body = json!([
+            {"name": "RING", "class": "user", "type": "enum", "typeParam": "Gold"},
+            {"name": "OLD", "class": "user", "isSearchable": true},
+            {"name": "BELT", "class": "user", "type": "no type"},
+            {"name": "RING", "class": "user", "typeParam": "Gold;Silver", "isSearchable": true},
+            {"name": "HAT", "class": "user", "type": "integer"},
+        ]);
+        let send = async || {
+            let request = app.post("/v2/attributes/bulk/name").header("Idempotency-Key", "one").json(&body);
+            let (status, answer) = json_of(request).await;
+            (status.as_u16(), answer)
+        };
+        let made = async |name: &str| app.get(&format!("/attributes/name/{name}")).await.0 == 200;
+        app.faults.plan("accept.answered", 0, Fault::Crash);
+        let (status, answer) = send().await;
+        assert!(status >= 500, "{answer}");
+        for name in ["RING", "BELT", "HAT"] {
+            assert!(!made(name).await, "{name}");
+        }
+        let (status, answer) = send().await;
+        let actions = answer["data"].as_array().unwrap().iter().map(|one| one["action"].as_str().unwrap_or_default());
+        let actions: Vec<_> = actions.collect();
+        assert_eq!((status, actions), (200, vec!["create", "update", "create", "update", "create"]), "{answer}");
+        assert_eq!(answer["data"][2]["success"], false);
+        assert_eq!(send().await, (200, answer));
+        let (_, ring) = app.get("/attributes/name/RING").await;
+        assert_eq!((&ring["data"]["typeParam"], &ring["data"]["isSearchable"]), (&json!("Gold;Silver"), &json!(true)));
+        assert!(made("HAT").await && !made("BELT").await);
+        app.engine.verify().await.unwrap();
     })
     .await;
 }
