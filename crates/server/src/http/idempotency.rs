@@ -8,7 +8,7 @@
 
 use super::App;
 use super::auth::Auth;
-use super::described::Operation;
+use super::described::{HEADER, Operation};
 use super::extract::{cut_off, query};
 use super::failure::Failure;
 use super::upload::{drain_form, is_form};
@@ -74,7 +74,7 @@ pub fn declare(document: &mut OpenApi) {
 
 fn declare_for(operation: &mut Described) {
     let parameter = ParameterBuilder::new()
-        .name("Idempotency-Key")
+        .name(HEADER)
         .parameter_in(ParameterIn::Header)
         .required(Required::False)
         .description(Some(
@@ -88,11 +88,12 @@ fn declare_for(operation: &mut Described) {
 
 /// Goes around every handler.
 pub async fn honour(State(app): State<App>, request: Request, next: Next) -> Response {
-    if !request.headers().contains_key(KEY) || !described(&app, &request).is_some_and(|operation| operation.takes_key) {
+    let operation = app.operations.of(request.method(), request.extensions());
+    let Some(operation) = operation.filter(|one| one.takes_key && request.headers().contains_key(KEY)).cloned() else {
         return next.run(request).await;
-    }
+    };
     // On a task of its own, so that somebody who does not wait for the answer cannot cut the request off in its middle.
-    match tokio::spawn(once(app, request, next).in_current_span()).await {
+    match tokio::spawn(once(app, operation, request, next).in_current_span()).await {
         Ok(answer) => answer.into_response(),
         Err(ended) => match ended.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
@@ -101,24 +102,23 @@ pub async fn honour(State(app): State<App>, request: Request, next: Next) -> Res
     }
 }
 
-async fn once(app: App, request: Request, next: Next) -> Result<Response, Failure> {
+async fn once(app: App, operation: Operation, request: Request, next: Next) -> Result<Response, Failure> {
     let (mut parts, body) = request.into_parts();
     let Auth(caller) = Auth::from_request_parts(&mut parts, &app).await?;
     let request = Request::from_parts(parts, body);
-    let has_body = described(&app, &request).is_some_and(|operation| operation.has_body);
     let key = key(request.headers())?;
     let options = query(request.uri()).unwrap_or_else(|_| vec![(String::new(), request.uri().to_string())]);
     let fingerprint = Fingerprint::new(request.method().as_str(), request.uri().path(), options);
     match app.engine.reserve(&caller, &key, &fingerprint).await? {
         Reserved::First(reservation) => {
-            let mut request = hashed(request, has_body, &fingerprint);
+            let mut request = hashed(request, &operation, &fingerprint);
             let caller = Caller { reservation: Some(reservation.clone()), ..caller };
             request.extensions_mut().insert(caller);
             first(&app.engine, request, next, &reservation).await
         }
         Reserved::Answered(known, answer) => {
-            let request = hashed(request, has_body, &fingerprint);
-            if has_body {
+            let request = hashed(request, &operation, &fingerprint);
+            if operation.has_body {
                 drain(request, app.engine.limits().upload_bytes.max(app.config.json_body_bytes as u64)).await?;
             }
             match fingerprint.digest() == known {
@@ -127,10 +127,6 @@ async fn once(app: App, request: Request, next: Next) -> Result<Response, Failur
             }
         }
     }
-}
-
-fn described<'a>(app: &'a App, request: &Request) -> Option<&'a Operation> {
-    app.operations.of(request.method(), request.extensions())
 }
 
 /// The key of a request that has one.
@@ -144,8 +140,8 @@ fn key(headers: &HeaderMap) -> Result<String, Failure> {
 }
 
 /// The request, with whatever is read of its body going into the fingerprint. A form is hashed where its parts are read.
-fn hashed(mut request: Request, has_body: bool, fingerprint: &Fingerprint) -> Request {
-    if !has_body {
+fn hashed(mut request: Request, operation: &Operation, fingerprint: &Fingerprint) -> Request {
+    if !operation.has_body {
         return request;
     }
     if is_form(request.headers()) {

@@ -76,7 +76,7 @@ struct App {
     metrics: Arc<Metrics>,
     /// The OpenAPI document as JSON.
     document: Arc<str>,
-    /// What the document says of each operation.
+    /// What takes an idempotency key.
     operations: Arc<Operations>,
 }
 
