@@ -83,8 +83,8 @@ async fn past(bench: &Bench) -> Past {
     bench.engine.edit_user(&bench.caller, ann, &edit).await.expect("it is changed");
     // A row that fails before it names anybody: only the file says who it was about.
     let failed = bench.update("Email,Points\nANN@x.org,many\nbob@x.org,6\n").await.id;
-    let records = br#"{"email":"ann@x.org","values":{"first_name":"Annabelle","city":"Annabelle"}}"#;
-    bench.engine.run_batch(&bench.caller, NewJob::new(JobKind::Update), records).await.expect("it is answered");
+    let record = r#"{"email":"ann@x.org","values":{"first_name":"Annabelle","city":"Annabelle"}}"#;
+    bench.engine.run_batch(&bench.caller, NewJob::new(JobKind::Update), [record]).await.expect("it is answered");
     let others = bench.update("Email,Points\nbob@x.org,7\n").await.id;
     let planned =
         bench.plan(JobKind::Update, &[], "Email,First Name\nann@x.org,Annabelle\nbob@x.org,Robert\n").await.id;

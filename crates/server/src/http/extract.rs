@@ -96,10 +96,13 @@ pub fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Failure> {
     let pairs = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
     serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs)).map_err(|error| {
         let pointer = pointer_of(error.path());
-        let message = format!("The query is not valid: {}.", plain(&error.inner().to_string()));
-        match pointer.is_empty() {
-            true => Failure::new(Code::InvalidRequest, message),
-            false => Error::at(pointer, Code::InvalidRequest, message).into(),
+        let what = plain(&error.inner().to_string());
+        match pointer.strip_prefix('/') {
+            None => Failure::new(Code::InvalidRequest, format!("The query is not valid: {what}.")),
+            Some(name) => {
+                let message = format!("The query parameter {name} is not valid: {what}.");
+                Error::at(&*pointer, Code::InvalidRequest, message).into()
+            }
         }
     })
 }

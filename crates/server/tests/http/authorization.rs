@@ -212,6 +212,21 @@ async fn every_operation_names_the_scope_that_a_key_lacks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_for_one_kind_of_many_users_hears_what_is_wrong_before_which_kind_it_lacks() {
+    on_every_database(async |app| {
+        let key = app.make_key(&app.community, &[Scope::BulkUpdate]).await;
+        let ask = async |body: Value| {
+            let request = app.bare(Method::POST, "/v1/users/bulk").bearer_auth(&key).json(&body);
+            let (status, problem) = json_of(request).await;
+            (status.as_u16(), code_of(&problem).to_owned())
+        };
+        assert_eq!(ask(json!({"kind": "delete", "records": []})).await, (400, "empty_file".to_owned()));
+        assert_eq!(ask(json!({"kind": "delete", "records": [{}]})).await, (403, "missing_scope".to_owned()));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_operation_succeeds_with_just_the_scopes_that_it_names() {
     on_every_database(async |app| {
         for operation in operations() {

@@ -43,8 +43,8 @@ struct Users {
 /// A request in our words.
 #[derive(Debug, Default)]
 struct Translated {
-    /// The records, one on each line.
-    records: Vec<u8>,
+    /// The records.
+    records: Vec<String>,
     /// What names the user of each, as it was written.
     keys: Vec<Value>,
 }
@@ -76,8 +76,7 @@ impl Translated {
             let place = format!("#/users/{i}");
             if let Some(user) = UserRecord::new(&place, user, others, &mut schema) {
                 let (record, key) = user.translate(lookup, &directives, &mut schema);
-                translated.records.extend(record.to_string().into_bytes());
-                translated.records.push(b'\n');
+                translated.records.push(record.to_string());
                 translated.keys.push(key);
             }
         }
@@ -131,7 +130,7 @@ async fn change(app: &App, caller: &Caller, body: &Value, lookup: Lookup) -> Res
         Lookup::Id => MatchBy::Id,
         Lookup::SourceId => MatchBy::External,
     });
-    let batch = app.engine.run_batch(caller, new, &records).await?;
+    let batch = app.engine.run_batch(caller, new, records).await?;
     Ok(batch.outcomes.into_iter().zip(keys).map(|(outcome, key)| result(outcome, key, lookup)).collect())
 }
 
@@ -184,8 +183,7 @@ mod tests {
 
     fn records(body: Value, lookup: Lookup) -> Result<Vec<Value>, Error> {
         let translated = Translated::new(&body, lookup, 10)?;
-        let lines = translated.records.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        Ok(lines.map(|line| serde_json::from_slice(line).unwrap()).collect())
+        Ok(translated.records.iter().map(|record| serde_json::from_str(record).unwrap()).collect())
     }
 
     fn record(user: Value) -> Value {

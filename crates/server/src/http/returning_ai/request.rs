@@ -4,6 +4,7 @@ use crate::http::App;
 use crate::http::auth::Auth;
 use crate::http::extract::{WireId, check_json_headers, collect, parse};
 use crate::http::failure::Failure;
+use crate::http::page::UpTo;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
 use muster_engine::{Caller, EngineError, UserName};
@@ -73,24 +74,8 @@ impl<A: Place, B: Place> Place for (A, B) {
     }
 }
 
-/// The number of a page: 1 to 1,000,000.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "u32")]
-pub(super) struct PageNumber(pub(super) u32);
-
-impl Default for PageNumber {
-    fn default() -> Self {
-        Self(1)
-    }
-}
-
-impl TryFrom<u32> for PageNumber {
-    type Error = &'static str;
-
-    fn try_from(page: u32) -> Result<Self, Self::Error> {
-        (1..=1_000_000).contains(&page).then_some(Self(page)).ok_or("a page is a number from 1 to 1000000")
-    }
-}
+/// The number of a page.
+pub(super) type PageNumber = UpTo<1_000_000, 1>;
 
 /// A text, or a number that is read as one.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -53,11 +53,10 @@ pub(super) struct UserBody {
 impl UserBody {
     /// The user with its values by the keys of the fields.
     pub(super) fn new(user: &User, fields: &FieldSet) -> Self {
-        let value = |key: &str| fields.find_by_key(key).and_then(|field| user.values.get(field.number));
+        let value = |key: &str| fields.shown_value(user, key).map(|(_, value)| value);
         let text = |key| value(key).map(ToString::to_string);
         let number = |key| value(key).map_or_else(|| Json::from(0), show);
-        let custom = user.values.iter().filter_map(|(number, value)| Some((fields.key_of(number)?, value)));
-        let custom = custom.filter(|(key, _)| !OWN.contains(key)).map(|(key, value)| (key.to_owned(), show(value)));
+        let custom = fields.shown(user).filter(|(field, _)| !OWN.contains(&field.key.as_str()));
         let external = user.identities.iter().find(|identity| identity.source == EXTERNAL_ID);
         Self {
             user_id: user.id.0,
@@ -70,7 +69,7 @@ impl UserBody {
             external_id: external.map(|identity| identity.source_id.clone()),
             xp: number("xp"),
             coins: number("coins"),
-            custom_fields: custom.collect(),
+            custom_fields: custom.map(|(field, value)| (field.key.clone(), show(value))).collect(),
             join_date: user.created_at,
             updated_at: user.updated_at,
         }

@@ -7,7 +7,7 @@ use crate::http::App;
 use crate::http::auth::Auth;
 use crate::http::extract::{Json, NoParams};
 use crate::http::failure::Failure;
-use crate::http::page::Cursor;
+use crate::http::page::{Cursor, UpTo};
 use axum::extract::State;
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -135,7 +135,7 @@ impl Start {
         show: impl Fn(&User, &FieldSet) -> T,
     ) -> Result<UserPage<T>, muster_engine::EngineError> {
         let (found, current_page, total_pages): (FoundUsers, u32, u64) = match self {
-            Self::Page(PageNumber(page)) => {
+            Self::Page(UpTo(page)) => {
                 let counted = engine.count_users_to_page(caller, &query, page).await?;
                 (counted.found, page, counted.total.div_ceil(query.limit.into()))
             }
@@ -229,10 +229,7 @@ fn found(user: &User, fields: &FieldSet, names: Option<&[String]>) -> FoundUser 
     let value = |name: &str| match name {
         "email" => json!(user.email),
         name if name == JOIN_DATE.0 => json!(user.created_at),
-        name => {
-            let field = fields.find_by_key(&key_from_name(name));
-            show_or_null(field.and_then(|field| user.values.get(field.number)))
-        }
+        name => show_or_null(fields.shown_value(user, &key_from_name(name)).map(|(_, value)| value)),
     };
     let mut values = Map::new();
     match names {
@@ -242,8 +239,7 @@ fn found(user: &User, fields: &FieldSet, names: Option<&[String]>) -> FoundUser 
         }
         None => {
             values.extend(ALWAYS.iter().map(|name| ((*name).to_owned(), value(name))));
-            let set = user.values.iter();
-            values.extend(set.filter_map(|(number, value)| Some((fields.key_of(number)?.to_owned(), show(value)))));
+            values.extend(fields.shown(user).map(|(field, value)| (field.key.clone(), show(value))));
         }
     }
     FoundUser { user_id: user.id.0, values }

@@ -163,7 +163,6 @@ async fn create_attribute(
     Auth(caller): Auth,
     members: Members,
 ) -> Result<impl IntoResponse, Failure> {
-    caller.require(Scope::FieldsWrite)?;
     let field = app.engine.create_field(&caller, &read_new(members)?).await?;
     Ok((StatusCode::CREATED, Json(AttributeBody::from(&field))))
 }
