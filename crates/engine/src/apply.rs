@@ -179,10 +179,11 @@ impl Run {
         plan_snapshot(&self.engine, &applying.terms, chunk, carry).await
     }
 
-    /// Plans a chunk whose users changed since it was planned, with the users locked.
+    /// Plans a chunk whose users changed since it was planned, with the users locked. All that it needs it reads through the
+    /// transaction; see [`muster_store::Store::read`].
     async fn plan_locked(&self, chunk: &Chunk, carry: Option<Carry>, tx: &mut Transaction) -> Result<PlannedChunk> {
         let applying = self.applying.as_ref().expect("a chunk was read");
-        let fields = self.engine.fields(self.job.tenant).await?;
+        let fields = tx.list_fields(self.job.tenant).await?;
         let now = self.engine.clock().now();
         plan_chunk(chunk, &applying.terms.order(&fields), carry, now, Source::Locked(tx)).await
     }

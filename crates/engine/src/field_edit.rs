@@ -38,7 +38,7 @@ impl Engine {
         let edited = edit.apply(&field, &fields)?;
         if field.narrows_to(&edited) {
             let refit = Refit::new(caller, &field, &edited, &fields);
-            refit.check(&mut self.store().read().await?).await?;
+            refit.check(self.store()).await?;
         }
         let changed = self.change_field(caller, id, edit).await?;
         match (changed, edit.indexed) {

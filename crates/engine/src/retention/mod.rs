@@ -36,7 +36,8 @@ impl Engine {
     /// Removes what is over its time by now, of every community.
     pub async fn sweep_expired(&self, now: Timestamp) -> Result<Swept> {
         let mut swept = Swept::default();
-        for community in self.store().read().await?.list_communities().await? {
+        let communities = self.store().read().await?.list_communities().await?;
+        for community in communities {
             let (tenant, days) = (community.tenant, community.settings.retention_days);
             if let Some(until) = before(now, days.results) {
                 swept.results += self.clear(tenant, KeptOfJob::Results, until, now).await?;
