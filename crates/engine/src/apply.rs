@@ -104,7 +104,7 @@ impl Run {
             let mut again = self.plan_locked(&chunk, carry, &mut tx).await?;
             if again.record.carry != planned_carry || !matches!(self.fuse(&chunk, &again)?, Fuse::Pass) {
                 // What was planned ahead, or the end of the chunk, is not right any more: read and planned again.
-                self.applying = None;
+                self.forget_ahead();
                 return Ok(Step::Applied(0));
             }
             counts = (again.counts, again.affected);
@@ -117,7 +117,7 @@ impl Run {
             Committed::Lost => return Ok(Step::Lost),
             // Somebody keeps creating the same users; the rows are read and planned again.
             Committed::Moved => {
-                self.applying = None;
+                self.forget_ahead();
                 return Ok(Step::Applied(0));
             }
         }
@@ -150,6 +150,14 @@ impl Run {
         self.spawn_ahead(reader, carry);
         let task = self.applying.as_mut().and_then(|applying| applying.ahead.take());
         task.expect("it was spawned").await?
+    }
+
+    /// Lets go of what was planned ahead. That the prepared rows are those that were pinned is known, for as long as the job is
+    /// this run's.
+    fn forget_ahead(&mut self) {
+        if let Some(applying) = &mut self.applying {
+            applying.ahead = None;
+        }
     }
 
     async fn begin_applying(&self, prepared: &Prepared) -> Result<Applying> {

@@ -101,6 +101,37 @@ async fn a_chunk_that_is_planned_again_needs_no_connection_beside_that_of_its_tr
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn prepared_rows_are_checked_once_however_often_a_chunk_is_planned_again() {
+    for place in places().await {
+        let faults = Faults::none();
+        let bench = place.set_up_with(faults.clone()).await;
+        bench.import(&people(1_500)).await;
+        let abort = [("on_error", "abort")];
+        let job = bench.submit(JobKind::Update, &abort, additions(1_500).as_bytes()).await.expect("it is accepted");
+        let wake = Arc::new(Notify::new());
+        faults.plan("apply.planned", 1, Fault::Stall(wake.clone()));
+        let mut worker = Worker::new(&bench.engine).expect("a worker");
+        let run = tokio::spawn(async move { drain(&mut worker).await });
+        while bench.engine.is_passing("apply.planned") {
+            tokio::task::yield_now().await;
+        }
+        // Now the second chunk ends at another row; and the first one cannot be read again.
+        let last = bench.id_of("user998@x.org").await;
+        bench.engine.delete_user(&bench.caller, last, None).await.expect("it is deleted");
+        let rows = place.folder.path().join(format!("jobs/1/{}/rows-1", job.id));
+        let mut bytes = std::fs::read(&rows).expect("it is there");
+        bytes[20] ^= 1;
+        std::fs::write(&rows, bytes).expect("it is changed");
+        wake.notify_one();
+        run.await.expect("it does not panic");
+        let job = bench.job(job.id).await;
+        assert_eq!(job.state, JobState::Failed);
+        assert_eq!(counts(&job)[2..], [1_496, 0, 0, 1, 3]);
+        bench.check().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_user_deleted_or_renamed_between_prepare_and_apply_is_not_changed_by_mistake() {
     for place in places().await {
         let faults = Faults::none();
