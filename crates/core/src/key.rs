@@ -69,6 +69,18 @@ pub enum Key {
     Unique(FieldNumber, Value),
 }
 
+impl From<UserId> for Key {
+    fn from(id: UserId) -> Self {
+        Self::Id(id)
+    }
+}
+
+impl From<&Key> for Key {
+    fn from(key: &Key) -> Self {
+        key.clone()
+    }
+}
+
 impl Key {
     /// Whether the user carries this key, deleted or not.
     pub fn is_of(&self, user: &User) -> bool {

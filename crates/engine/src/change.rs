@@ -6,11 +6,11 @@ use crate::chunk::{Chunk, Order, Source, plan_chunk, sees};
 use crate::commit;
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
+use crate::lookup::{Found, find};
 use crate::prepare::PreparedRow;
 use muster_core::email::parse_email;
 use muster_core::error::{Fault, RowError, excerpt};
 use muster_core::field::{Field, FieldNumber, FieldSet};
-use muster_core::id::UserId;
 use muster_core::job::{JobKind, Overdraft};
 use muster_core::key::Key;
 use muster_core::outcome::Status;
@@ -18,7 +18,7 @@ use muster_core::plan::{Edit, Row, Rules};
 use muster_core::user::{Operator, User};
 use muster_core::value::Value;
 use muster_core::{Code, Error, Patch};
-use muster_store::{NewCommit, Transaction};
+use muster_store::{NewCommit, Reserved, Transaction};
 
 /// What is done to one user.
 pub(crate) struct OneChange {
@@ -36,15 +36,6 @@ pub(crate) struct ChangedUser {
     pub fields: FieldSet,
 }
 
-/// How an attempt ended.
-enum Attempt {
-    Done(Box<ChangedUser>),
-    /// A user is to be made, and no id was reserved for it.
-    NeedsId,
-    /// Somebody took what names the user, or changed the fields, in this moment.
-    Overtaken,
-}
-
 impl Engine {
     /// Does one thing to one user, and leaves it to whoever asked to commit it. Refuses with the code that the same has as
     /// a row, or with `version_mismatch`.
@@ -53,69 +44,77 @@ impl Engine {
         caller: &Caller,
         one: impl Fn(&FieldSet) -> Result<OneChange, Error>,
     ) -> Result<ChangedUser> {
-        let mut ids = 0;
         loop {
             let fields = self.fields(caller.tenant).await?;
             let change = one(&fields)?;
-            ids = ids.max(usize::from(change.kind == JobKind::Create));
-            match self.try_to_change_user(caller, fields, change, ids).await? {
-                Attempt::Done(changed) => return Ok(*changed),
-                Attempt::NeedsId => ids = 1,
-                // The next plan sees it.
-                Attempt::Overtaken => {}
+            let (mut tx, reserved) =
+                self.store().begin_commit(caller.tenant, self.ids_for(caller, &change).await?).await?;
+            match self.try_to_change_user(&mut tx, caller, &fields, change, reserved).await {
+                Ok(Some((user, status))) => return Ok(ChangedUser { tx, user, status, fields }),
+                // Somebody took what names the user, gave it up, or changed the fields in this moment: the next plan sees it.
+                Ok(None) => tx.rollback().await?,
+                Err(error) => {
+                    tx.rollback().await?;
+                    return Err(error);
+                }
             }
+        }
+    }
+
+    /// How many users a change makes, as far as can be told before.
+    async fn ids_for(&self, caller: &Caller, OneChange { kind, key, .. }: &OneChange) -> Result<usize> {
+        match kind {
+            JobKind::Create => Ok(1),
+            JobKind::Import => {
+                let found = find(&mut self.store().read().await?, caller.tenant, *kind, &[key]).await?;
+                Ok(found.iter().filter(|found| **found == Found::Nobody).count())
+            }
+            JobKind::Update | JobKind::Delete | JobKind::Restore | JobKind::Undo | JobKind::Erase => Ok(0),
         }
     }
 
     async fn try_to_change_user(
         &self,
+        tx: &mut Transaction,
         caller: &Caller,
-        fields: FieldSet,
+        fields: &FieldSet,
         change: OneChange,
-        ids: usize,
-    ) -> Result<Attempt> {
+        reserved: Reserved,
+    ) -> Result<Option<(User, Status)>> {
         let OneChange { kind, key, edits: Edits { edits, columns, pointers }, if_version } = change;
-        let (mut tx, reserved) = self.store().begin_commit(caller.tenant, ids).await?;
-        let now = self.clock().now();
-        let hint = match key {
-            Key::Id(id) => Some(lock_user(&mut tx, caller, (kind, id), &fields, if_version).await?),
-            Key::Email(_) | Key::Identity(_) | Key::Unique(..) => None,
+        let tenant = caller.tenant;
+        let hint = match &key {
+            Key::Id(id) => Some(*id),
+            named => find(tx, tenant, kind, &[named]).await?.remove(0).one(),
         };
+        let held = tx.lock_users(tenant, hint.as_slice(), fields).await?.pop().map(|loaded| loaded.user);
+        match held.filter(|user| sees(kind, &key, user)) {
+            Some(user) => check_version(&user, if_version)?,
+            None if matches!(key, Key::Id(_)) => return Err(EngineError::not_found("user")),
+            None => {}
+        }
         let row = Row { record: 1, line: 0, key, edits, creates: true };
         let chunk = Chunk::of(PreparedRow::new(hint, row));
-        let rules = Rules { kind, overdraft: Overdraft::Reject, fields: &fields, columns: &columns };
-        let order = Order { tenant: caller.tenant, rules, dry_run: false, undoes: None, filter: None };
-        let mut planned = plan_chunk(&chunk, &order, None, now, Source::Locked(&mut tx)).await?;
+        let rules = Rules { kind, overdraft: Overdraft::Reject, fields, columns: &columns };
+        let order = Order { tenant, rules, dry_run: false, undoes: None, filter: None };
+        let now = self.clock().now();
+        let mut planned = plan_chunk(&chunk, &order, None, now, Source::Locked(tx)).await?;
         if let Some(reason) = planned.record.outcomes.iter().find_map(|outcome| outcome.reason.as_ref()) {
-            return Err(refused(&reason.error, &columns, &pointers, &fields).into());
+            return Err(refused(&reason.error, &columns, &pointers, fields).into());
         }
-        if planned.created.len() > ids {
-            return Ok(Attempt::NeedsId);
+        if planned.created.len() > reserved.users {
+            return Ok(None);
         }
         planned.give_ids(reserved);
         let outcome = planned.record.outcomes.first().map(|outcome| (outcome.user, outcome.status));
         let Some((Some(id), status)) = outcome else { return Err(EngineError::not_found("user")) };
         let commit = NewCommit { id: reserved.commit, at: now, job: None, actor: &caller.actor };
-        if !commit::write(&mut tx, caller.tenant, planned, &commit).await? {
-            return Ok(Attempt::Overtaken);
+        if !commit::write(tx, tenant, planned, &commit).await? {
+            return Ok(None);
         }
-        let user = tx.get_user(caller.tenant, id, &fields).await?.ok_or_else(|| EngineError::not_found("user"))?;
-        Ok(Attempt::Done(Box::new(ChangedUser { tx, user, status, fields })))
+        let user = tx.get_user(tenant, id, fields).await?.ok_or_else(|| EngineError::not_found("user"))?;
+        Ok(Some((user, status)))
     }
-}
-
-/// Locks a user to whom something of a kind is to be done.
-async fn lock_user(
-    tx: &mut Transaction,
-    caller: &Caller,
-    (kind, id): (JobKind, UserId),
-    fields: &FieldSet,
-    if_version: Option<i64>,
-) -> Result<UserId> {
-    let held = tx.lock_users(caller.tenant, &[id], fields).await?.pop().map(|loaded| loaded.user);
-    let held = held.filter(|user| sees(kind, &Key::Id(id), user)).ok_or_else(|| EngineError::not_found("user"))?;
-    check_version(&held, if_version)?;
-    Ok(id)
 }
 
 pub(crate) fn check_version(user: &User, wanted: Option<i64>) -> Result<()> {

@@ -54,8 +54,7 @@ impl Reservation {
         self.0.effect.lock().expect("no one panics with the lock").is_some()
     }
 
-    /// The job of an earlier request with the same key, if it has made one. Refuses with `idempotency_key_reused` where that was another
-    /// request. The whole of this one must have been read.
+    /// The job of an earlier request with the same key, if it has made one. Refuses as [`Self::is_repeated`] does.
     pub(crate) fn begun_job(&self) -> Result<Option<JobId>> {
         match &self.0.begun {
             Some(begun) if begun.1 != self.0.fingerprint.digest() => Err(reused()),
@@ -72,9 +71,10 @@ impl Reservation {
         }
     }
 
-    /// Whether the request only waits for the job of an earlier one.
-    pub fn is_repeated(&self) -> bool {
-        self.0.begun.is_some()
+    /// Whether the request only waits for the job of an earlier one. Refuses with `idempotency_key_reused` where that was
+    /// another request. The whole of this one must have been read.
+    pub fn is_repeated(&self) -> Result<bool> {
+        self.begun_job().map(|begun| begun.is_some())
     }
 
     fn take_effect(&self) -> Option<Transaction> {

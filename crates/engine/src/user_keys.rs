@@ -49,6 +49,7 @@ impl Engine {
         check_user(&mut tx, caller, user).await?;
         let held = tx.get_api_key(caller.tenant, id).await?.filter(|key| key.revoked_at.is_none());
         let mut key = held.filter(|key| is_of(key, user)).ok_or_else(|| EngineError::not_found("key"))?;
+        let before = end_of(&key);
         if let Some(name) = &edit.name {
             key.name = checked_name(name)?.to_owned();
         }
@@ -62,11 +63,11 @@ impl Engine {
             Patch::Clear => key.expires_at = None,
             Patch::Set(time) => key.expires_at = Some(time),
         }
-        // Whoever makes a key usable again gives all that it may do.
-        if edit.active == Some(true) && !key.active {
+        key.active = edit.active.unwrap_or(key.active);
+        // Whoever makes a key usable again, or for longer, gives all that it may do.
+        if end_of(&key) > before {
             check_granted(caller, &key.scopes)?;
         }
-        key.active = edit.active.unwrap_or(key.active);
         tx.update_api_key(&key).await?;
         caller.commit(tx).await?;
         Ok(key)
@@ -88,6 +89,11 @@ impl Engine {
         let found = self.store().read().await?.get_api_key(caller.tenant, id).await?;
         found.ok_or_else(|| EngineError::not_found("key"))
     }
+}
+
+/// Until when a key may be used; none where it may not at all.
+fn end_of(key: &ApiKey) -> Option<Timestamp> {
+    key.active.then(|| key.expires_at.unwrap_or(Timestamp::MAX))
 }
 
 fn is_of(key: &ApiKey, user: UserId) -> bool {

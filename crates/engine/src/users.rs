@@ -141,12 +141,13 @@ impl Engine {
     }
 
     /// Changes a live user. Refuses with the code that the same change has as a row, or with `version_mismatch`.
-    pub async fn edit_user(&self, caller: &Caller, id: UserId, edit: &UserEdit) -> Result<(User, FieldSet)> {
+    pub async fn edit_user(&self, caller: &Caller, user: impl Into<Key>, edit: &UserEdit) -> Result<(User, FieldSet)> {
         caller.require(Scope::UsersWrite)?;
+        let key = user.into();
         let one = |fields: &FieldSet| {
             Ok(OneChange {
                 kind: JobKind::Update,
-                key: Key::Id(id),
+                key: key.clone(),
                 edits: edits(edit, fields)?,
                 if_version: edit.if_version,
             })
@@ -158,10 +159,11 @@ impl Engine {
 
     /// Deletes a live user: it keeps everything, matches nothing, and gives up what names it. Refuses with
     /// `version_mismatch` where the user must have a version and has another.
-    pub async fn delete_user(&self, caller: &Caller, id: UserId, if_version: Option<i64>) -> Result<()> {
+    pub async fn delete_user(&self, caller: &Caller, user: impl Into<Key>, if_version: Option<i64>) -> Result<()> {
         caller.require(Scope::UsersDelete)?;
+        let key = user.into();
         let one = |_: &FieldSet| {
-            Ok(OneChange { kind: JobKind::Delete, key: Key::Id(id), edits: Edits::default(), if_version })
+            Ok(OneChange { kind: JobKind::Delete, key: key.clone(), edits: Edits::default(), if_version })
         };
         let changed = self.change_user(caller, one).await?;
         caller.commit(changed.tx).await

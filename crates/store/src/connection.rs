@@ -287,6 +287,14 @@ impl Transaction {
         self.open = false;
         Ok(())
     }
+
+    /// Takes back everything that was written, and keeps the connection. A transaction that is dropped instead costs its
+    /// connection on PostgreSQL.
+    pub async fn rollback(mut self) -> Result<()> {
+        self.connection.batch("ROLLBACK").await?;
+        self.open = false;
+        Ok(())
+    }
 }
 
 impl Drop for Transaction {

@@ -90,6 +90,8 @@ impl UserRow {
 pub struct Reserved {
     /// The first of the user ids.
     pub first_user: i64,
+    /// How many user ids there are.
+    pub users: usize,
     /// The number of the commit.
     pub commit: i64,
 }
@@ -225,7 +227,7 @@ impl Transaction {
         let count = new_users as i64;
         let sql = "UPDATE counters SET next_user = next_user + $2, next_commit = next_commit + 1 WHERE tenant = $1
                    RETURNING next_user - $2, next_commit - 1";
-        let read = |row: &Row<'_>| Ok(Reserved { first_user: row.int(0)?, commit: row.int(1)? });
+        let read = |row: &Row<'_>| Ok(Reserved { first_user: row.int(0)?, users: new_users, commit: row.int(1)? });
         self.query_one(sql, params![tenant.0, count], read).await
     }
 

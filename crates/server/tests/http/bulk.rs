@@ -3,6 +3,7 @@
 use crate::App;
 use crate::app::{Options, json_of, with, without};
 use crate::on_every_database;
+use muster_core::field::BUILT_IN;
 use muster_core::scope::Scope;
 use muster_engine::Limits;
 use muster_server::http::HttpConfig;
@@ -136,6 +137,39 @@ async fn who_waited_too_long_gets_the_answer_with_the_same_key() {
         assert_eq!((answer["job_id"].as_str(), &answer["data"][0]["status"]), (Some(id), &json!("created")));
         assert_eq!(app.user("ada@example.com").await["values"]["premium_currency"], "5");
         assert_eq!(app.count_jobs().await, 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_of_a_job_that_failed_serves_no_other_request() {
+    on_every_database(async |app| {
+        let failing = json!({"kind": "import", "options": {"on_error": "abort"}, "records": [{"email": "no email"}]});
+        let send = |method: Method, path: &str, body: Value| {
+            json_of(app.request(method, path).header("Idempotency-Key", "one").json(&body))
+        };
+        let (status, first) = send(Method::POST, BULK, failing.clone()).await;
+        assert_eq!(status, 409, "{first}");
+        let (status, again) = send(Method::POST, BULK, failing).await;
+        assert_eq!((status.as_u16(), &again["job_id"]), (409, &first["job_id"]), "it is that job's answer for good");
+        let record = json!({"email": "ada@example.com"});
+        for (method, path, body) in [
+            (Method::POST, BULK, json!({"kind": "import", "records": [record]})),
+            (Method::POST, "/v1/users", record.clone()),
+            (Method::POST, "/v1/jobs?kind=import", json!([record])),
+            (Method::POST, "/v1/fields", json!({"name": "Colour", "type": "text"})),
+        ] {
+            let (status, refused) = send(method, path, body).await;
+            assert_eq!(
+                (status.as_u16(), &refused["code"]),
+                (422, &json!("idempotency_key_reused")),
+                "{path}: {refused}"
+            );
+        }
+        assert_eq!(app.user("ada@example.com").await, Value::Null);
+        assert_eq!(app.count_jobs().await, 1);
+        assert_eq!(app.get("/v1/fields").await.1["data"].as_array().map(Vec::len), Some(BUILT_IN.len()));
+        app.engine.verify().await.expect("the ledger balances");
     })
     .await;
 }

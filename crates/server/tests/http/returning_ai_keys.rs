@@ -115,19 +115,26 @@ async fn a_key_that_cannot_be_is_refused() {
             assert_eq!((got, &error["code"]), (status, &json!(code)), "{query} {body}: {error}");
             assert_eq!(error["errors"][0]["pointer"], pointer, "{query} {body}: {error}");
         }
-        // A key gives nothing that it lacks, neither to a new one nor by waking one up.
+        // A key gives nothing that it lacks: not to a new one, not by waking one up, not by letting one live longer.
         let (_, strong) = send(app, Method::POST, KEYS, new(json!({"permissions": ["Get User Data"]}))).await;
         let path = format!("/apis/v1/users/{ada}/api-keys/{}", strong["data"]["_id"].as_str().unwrap());
         send(app, Method::PUT, &path, json!({"isActive": false})).await;
+        let ends = new(json!({"permissions": ["Get User Data"], "expireDate": "2097-01-01"}));
+        let (_, ending) = send(app, Method::POST, KEYS, ends).await;
+        let lasting = format!("/apis/v1/users/{ada}/api-keys/{}", ending["data"]["_id"].as_str().unwrap());
         let weak = app.make_key(&app.community, &[Scope::KeysWrite]).await;
         for (method, path, body) in [
             (Method::POST, KEYS, new(json!({"permissions": ["Get User Data"]}))),
             (Method::PUT, path.as_str(), json!({"permissions": ["Get User Data"]})),
             (Method::PUT, path.as_str(), json!({"isActive": true})),
+            (Method::PUT, lasting.as_str(), json!({"expirePeriod": "never"})),
+            (Method::PUT, lasting.as_str(), json!({"expireDate": "2098-01-01"})),
         ] {
             let (status, error) = json_of(app.bare(method, path).bearer_auth(&weak).json(&body)).await;
             assert_eq!((status.as_u16(), &error["code"]), (403, &json!("scope_escalation")), "{error}");
         }
+        let shorter = app.bare(Method::PUT, &lasting).bearer_auth(&weak).json(&json!({"expireDate": "2096-01-01"}));
+        assert_eq!(json_of(shorter).await.0, 200, "anybody who keeps keys may end one");
         let none = app.make_key(&app.community, &[]).await;
         assert_eq!(info(app, &none).await.unwrap()["permissions"], json!([]));
     })

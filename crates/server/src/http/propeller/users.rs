@@ -88,40 +88,52 @@ impl Deleted {
     }
 }
 
+impl Address {
+    /// What the address names. Refuses with `user_not_found` what can name nobody.
+    pub fn key(&self, source: &Source) -> Result<Key, Failure> {
+        let Self(name, value) = self;
+        let key = match name.as_str() {
+            // An id has one spelling: neither +7 nor 007.
+            "id" => value.parse().ok().map(UserId).filter(|id| id.to_string() == *value).map(Key::Id),
+            "sourceId" => {
+                let Some(system) = &source.source else {
+                    let detail = "sourceId names nobody by itself; send the query parameter source too";
+                    return Err(Failure::new(Code::MissingKey, detail));
+                };
+                Identity::new(system, value, source.language.as_deref()).ok().map(Key::Identity)
+            }
+            _ => {
+                let detail = format!(
+                    "Invalid lookup key [{}], key must contain one of the following values: [id,sourceId]",
+                    excerpt(name)
+                );
+                return Err(Failure::new(Code::InvalidLookupKey, detail));
+            }
+        };
+        key.ok_or_else(|| self.names_nobody())
+    }
+
+    fn names_nobody(&self) -> Failure {
+        Failure::new(Code::UserNotFound, format!("User with {} [{}] not found", self.0, excerpt(&self.1)))
+    }
+}
+
 /// Finds the user of an address, for somebody who has the scope for what is to be done next.
 pub async fn find(
     app: &App,
     caller: &Caller,
     scope: Scope,
-    Address(name, value): &Address,
+    address: &Address,
     source: &Source,
 ) -> Result<(User, FieldSet), Failure> {
     caller.require(scope)?;
-    let not_found = || Failure::new(Code::UserNotFound, format!("User with {name} [{}] not found", excerpt(value)));
-    let key = match name.as_str() {
-        // An id has one spelling: neither +7 nor 007.
-        "id" => value.parse().ok().map(UserId).filter(|id| id.to_string() == *value).map(Key::Id),
-        "sourceId" => {
-            let Some(system) = &source.source else {
-                let detail = "sourceId names nobody by itself; send the query parameter source too";
-                return Err(Failure::new(Code::MissingKey, detail));
-            };
-            Identity::new(system, value, source.language.as_deref()).ok().map(Key::Identity)
-        }
-        _ => {
-            let detail = format!(
-                "Invalid lookup key [{}], key must contain one of the following values: [id,sourceId]",
-                excerpt(name)
-            );
-            return Err(Failure::new(Code::InvalidLookupKey, detail));
-        }
-    };
-    let found = app.engine.find_user(caller, scope, &key.ok_or_else(not_found)?).await.map_err(Failure::from);
+    let found = app.engine.find_user(caller, scope, &address.key(source)?).await.map_err(Failure::from);
     found.map_err(|mut failure| {
         if failure.error.code == Code::UserNotFound {
-            return not_found();
+            return address.names_nobody();
         }
         if failure.error.code == Code::AmbiguousMatch {
+            let Address(name, value) = address;
             failure.error.detail =
                 format!("Multiple users found with {name} [{}]; send the language too", excerpt(value));
         }
@@ -212,9 +224,10 @@ async fn edit_user(
     Params(source): Params<Source>,
     Body(body): Body,
 ) -> Result<Json<PropellerAnswer<Value>>, Failure> {
-    let (user, _) = find(&app, &caller, Scope::UsersWrite, &address, &source).await?;
-    let edit = edit_of(&body)?;
-    app.engine.edit_user(&caller, user.id, &edit).await.map_err(|error| in_their_words(error.into()))?;
+    find(&app, &caller, Scope::UsersWrite, &address, &source).await?;
+    let (edit, key) = (edit_of(&body)?, address.key(&source)?);
+    let edited = app.engine.edit_user(&caller, key, &edit).await;
+    let (user, _) = edited.map_err(|error| in_their_words(error.into()))?;
     let mut sent: BTreeMap<String, Value> =
         body.as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
     sent.insert("id".to_owned(), json!(user.id.0));
@@ -240,8 +253,8 @@ async fn delete_user(
     address: Address,
     Params(source): Params<Source>,
 ) -> Result<Json<Deleted>, Failure> {
-    let (user, _) = find(&app, &caller, Scope::UsersDelete, &address, &source).await?;
-    app.engine.delete_user(&caller, user.id, None).await?;
+    find(&app, &caller, Scope::UsersDelete, &address, &source).await?;
+    app.engine.delete_user(&caller, address.key(&source)?, None).await?;
     Ok(Json(Deleted::new("User deleted")))
 }
 

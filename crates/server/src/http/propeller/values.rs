@@ -14,7 +14,7 @@ use crate::http::failure::Failure;
 use axum::extract::State;
 use muster_core::error::Kind;
 use muster_core::field::{Field, FieldSet};
-use muster_core::id::UserId;
+use muster_core::key::Key;
 use muster_core::scope::Scope;
 use muster_core::value::Value as Stored;
 use muster_core::{Code, Error};
@@ -166,9 +166,9 @@ async fn set_values(
     Params(source): Params<Source>,
     Body(body): Body,
 ) -> Result<Json<PropellerAnswer<Vec<ValueResult>>>, Failure> {
-    let (user, fields) = find_user(&app, &caller, Scope::UsersWrite, &address, &source).await?;
+    let (_, fields) = find_user(&app, &caller, Scope::UsersWrite, &address, &source).await?;
     let wanted = read(&body, app.config.records)?;
-    Ok(Json(PropellerAnswer::completed(set(&app, &caller, user.id, &wanted, &fields).await?)))
+    Ok(Json(PropellerAnswer::completed(set(&app, &caller, &address.key(&source)?, &wanted, &fields).await?)))
 }
 
 /// Reads the list of a body.
@@ -211,7 +211,7 @@ fn read(body: &Value, most: usize) -> Result<Vec<Wanted>, Error> {
 async fn set(
     app: &App,
     caller: &Caller,
-    id: UserId,
+    user: &Key,
     wanted: &[Wanted],
     fields: &FieldSet,
 ) -> Result<Vec<ValueResult>, Failure> {
@@ -227,7 +227,7 @@ async fn set(
             values.push((key, wanted.value.clone()));
         }
         let edit = UserEdit { values, ..UserEdit::default() };
-        let error = match app.engine.edit_user(caller, id, &edit).await.map_err(Failure::from) {
+        let error = match app.engine.edit_user(caller, user, &edit).await.map_err(Failure::from) {
             Ok(_) => return Ok(results),
             Err(failure) if failure.error.code.kind() != Kind::Row => return Err(failure),
             Err(failure) => failure.error,

@@ -2,11 +2,10 @@
 
 use crate::http::App;
 use crate::http::auth::Auth;
-use crate::http::extract::{WireId, check_json_headers, collect, pointer_of};
+use crate::http::extract::{WireId, check_json_headers, collect, parse};
 use crate::http::failure::Failure;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
-use muster_core::{Code, Error, json};
 use muster_engine::{Caller, EngineError, UserName};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Visitor};
@@ -22,12 +21,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
         check_json_headers(request.headers())?;
         let mut body = request.into_body().into_data_stream();
         let bytes = collect(&mut body, Vec::new(), app.config.json_body_bytes).await?;
-        let text = std::str::from_utf8(&bytes);
-        let text = text.map_err(|_| Failure::new(Code::InvalidRequest, "The body is not UTF-8."))?;
-        let read = serde_path_to_error::deserialize(json::read(text, "")?);
-        Ok(Self(
-            read.map_err(|error| Error::at(pointer_of(error.path()), Code::InvalidRequest, error.inner().to_string()))?,
-        ))
+        Ok(Self(parse(&bytes)?))
     }
 }
 

@@ -152,8 +152,8 @@ async fn update(app: &App, caller: &Caller, key: Key, members: Members) -> Resul
 }
 
 async fn delete(app: &App, caller: &Caller, key: &Key) -> Result<StatusCode, Failure> {
-    let (user, _) = app.engine.find_user(caller, Scope::UsersDelete, key).await?;
-    app.engine.delete_user(caller, user.id, None).await?;
+    app.engine.find_user(caller, Scope::UsersDelete, key).await?;
+    app.engine.delete_user(caller, key, None).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
