@@ -205,10 +205,14 @@ async fn no_body_takes_an_array_for_an_object_or_a_member_twice_or_a_name_of_the
             let json: Value = serde_json::from_str(body).unwrap();
             for nth in 0.. {
                 let mut n = nth;
-                let array = with_array(&json, &mut n).to_string();
-                // An array is a value of a JSON field like any other, and no filter or option.
-                if array == json.to_string() || array.contains(r#"[1]"#) {
+                let array = with_array(&json, &mut n);
+                if array == json {
                     break;
+                }
+                let array = array.to_string();
+                // An array is a value of a JSON field like any other.
+                if array.contains("[1]") {
+                    continue;
                 }
                 let (status, answer) = send(method, path, array.clone()).await;
                 let failed = answer["counts"]["failed"] == 1;
