@@ -231,11 +231,12 @@ impl<'a> Planner<'a> {
                 let gained = UserKey::of_user(&after, fields);
                 let gained = gained.into_iter().filter(|key| working.user.deleted || !before.contains(key));
                 let free = |key: &UserKey| self.taken.get(key).is_none_or(|holder| *holder == after.id);
-                if let Some(taken) = gained.clone().find(|key| !free(key)) {
-                    return Err(not_unique(&taken, working.stored > 0, row, changes, &self.order));
-                }
+                // First, because whether the row before it was applied already depends on the order between users.
                 if let Some(lost) = gained.clone().find(|key| self.lost.contains(key)) {
                     return Err(taken_in_file(&lost, row, changes, &self.order));
+                }
+                if let Some(taken) = gained.clone().find(|key| !free(key)) {
+                    return Err(not_unique(&taken, working.stored > 0, row, changes, &self.order));
                 }
                 self.taken.extend(gained.map(|key| (key, after.id)).collect::<Vec<_>>());
             }

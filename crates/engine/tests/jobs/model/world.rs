@@ -276,6 +276,9 @@ impl World {
         }
         let mut gained = if after.deleted { Vec::new() } else { after.names() };
         gained.retain(|name| before.deleted || !before.names().contains(name));
+        if gained.iter().any(|name| row.lost.contains(name)) {
+            return Err("not_unique");
+        }
         let is_free =
             |name: &Name| work.gained.get(name).or_else(|| work.held.get(name)).is_none_or(|holder| *holder == handle);
         if let Some(Name(kind, _)) = gained.iter().find(|name| !is_free(name)) {
@@ -285,9 +288,6 @@ impl World {
                 Who::Id(_) | Who::Card(_) => false,
             };
             return Err(if two && handle < work.first_new { "ambiguous_match" } else { "not_unique" });
-        }
-        if gained.iter().any(|name| row.lost.contains(name)) {
-            return Err("not_unique");
         }
         work.gained.extend(gained.into_iter().map(|name| (name, handle)));
         after.history.push(Set { job: work.job, undoes: work.undoes, deltas });
