@@ -3,6 +3,7 @@
 use crate::error::{Code, Error};
 use crate::id::FieldId;
 use crate::job::is_name;
+use crate::value::Value;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -228,6 +229,28 @@ impl Field {
                 options.iter().filter(|o| o.key.to_lowercase() == wanted || o.name.to_lowercase() == wanted);
             alike.next().filter(|_| alike.next().is_none())
         })
+    }
+}
+
+impl Field {
+    /// The value with what its options are called in the place of their keys.
+    pub fn with_option_names(&self, value: &Value) -> Value {
+        let name = |key: &String| {
+            let option = self.rules.options.iter().find(|option| option.key == *key);
+            option.map_or(key, |option| &option.name).clone()
+        };
+        match value {
+            Value::Text(key) if self.kind == FieldType::Select => Value::Text(name(key)),
+            Value::Options(keys) => Value::Options(keys.iter().map(name).collect()),
+            Value::Text(_)
+            | Value::Integer(_)
+            | Value::Decimal(_)
+            | Value::Boolean(_)
+            | Value::Date(_)
+            | Value::Datetime(_)
+            | Value::Json(_)
+            | Value::Identities(_) => value.clone(),
+        }
     }
 }
 

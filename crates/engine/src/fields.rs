@@ -4,10 +4,10 @@ use crate::caller::Caller;
 use crate::clock::field_id;
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
-use jiff::Timestamp;
 use muster_core::field::{Field, FieldSet, NewField};
 use muster_core::id::FieldId;
 use muster_core::scope::Scope;
+use muster_store::FieldOrigin;
 
 impl Engine {
     /// Every field of the caller's community.
@@ -28,12 +28,12 @@ impl Engine {
         fields.iter().find(|field| field.id == id).cloned().ok_or_else(|| EngineError::not_found("field"))
     }
 
-    /// The fields that can be written, and when each was made.
-    pub async fn list_fields_with_times(&self, caller: &Caller) -> Result<Vec<(Field, Timestamp)>> {
+    /// The fields that can be written, and where each comes from.
+    pub async fn list_fields_with_origins(&self, caller: &Caller) -> Result<Vec<(Field, FieldOrigin)>> {
         let fields = self.list_fields(caller).await?;
-        let times = self.store().read().await?.list_field_times(caller.tenant).await?;
-        let made = |field: &Field| times.iter().find(|(number, _)| *number == field.number).map(|(_, at)| *at);
-        Ok(fields.active().filter_map(|field| Some((field.clone(), made(field)?))).collect())
+        let origins = self.store().read().await?.list_field_origins(caller.tenant).await?;
+        let of = |field: &Field| origins.iter().find(|origin| origin.number == field.number).cloned();
+        Ok(fields.active().filter_map(|field| Some((field.clone(), of(field)?))).collect())
     }
 
     /// The keys of the fields that can be written and that ids, keys or names mean, whichever way they are written; none
@@ -49,18 +49,20 @@ impl Engine {
 
     /// Makes a field. Refuses with `field_exists` where its name or key is taken.
     pub async fn create_field(&self, caller: &Caller, new: &NewField) -> Result<Field> {
-        Ok(self.create_field_with_time(caller, new).await?.0)
+        Ok(self.create_field_with_origin(caller, new).await?.0)
     }
 
-    /// The same, and when that was.
-    pub async fn create_field_with_time(&self, caller: &Caller, new: &NewField) -> Result<(Field, Timestamp)> {
+    /// The same, and where it comes from.
+    pub async fn create_field_with_origin(&self, caller: &Caller, new: &NewField) -> Result<(Field, FieldOrigin)> {
         caller.require(Scope::FieldsWrite)?;
         let mut tx = self.store().begin().await?;
         tx.lock_fields(caller.tenant).await?;
         let (key, name) = new.check(&tx.list_fields(caller.tenant).await?)?;
         let now = self.clock().now();
         let made = tx.insert_field(caller.tenant, field_id(), &key, &name, new.kind, &new.rules, false, now).await?;
+        tx.set_field_maker(caller.tenant, made.number, &caller.actor).await?;
         caller.commit(tx).await?;
-        Ok((made, now))
+        let (number, created_by) = (made.number, Some(caller.actor.clone()));
+        Ok((made, FieldOrigin { number, created_at: now, created_by, updated_at: Some(now) }))
     }
 }

@@ -1,6 +1,7 @@
 //! Attributes: our fields, but for those that are members of users. Which of our types is which of theirs, how they are
 //! shown, and how a definition is read.
 
+use super::error::invalid_lookup;
 use super::record::{attribute_key, name_of};
 use super::schema::{Object, Schema};
 use muster_core::error::excerpt;
@@ -141,13 +142,7 @@ pub fn find<'a>(fields: &'a FieldSet, lookup: &str, value: &str, class: Option<&
             let key = attribute_key(value, class.unwrap_or("user"));
             all(fields).find(|field| field.key == key)
         }
-        _ => {
-            let detail = format!(
-                "Invalid lookup key [{}], key must contain one of the following values: [id,name]",
-                excerpt(lookup)
-            );
-            return Err(Error::new(Code::InvalidLookupKey, detail));
-        }
+        _ => return Err(invalid_lookup(lookup, "id,name")),
     };
     found.ok_or_else(|| Error::new(Code::UnknownField, not_found(lookup, value, class)))
 }

@@ -62,7 +62,7 @@ impl Place for () {
 
 impl Place for UserName {
     fn read<'a>(parts: &mut impl Iterator<Item = &'a str>) -> Result<Self, Failure> {
-        Ok(Self::read(parts.next().unwrap_or_default()))
+        Self::read(parts.next().unwrap_or_default()).ok_or_else(|| EngineError::not_found("user").into())
     }
 }
 
@@ -101,6 +101,15 @@ impl TryFrom<u32> for PageNumber {
 /// A text, or a number that is read as one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TextOrNumber(pub(super) String);
+
+impl TextOrNumber {
+    /// The user that it names, where it stands at this place.
+    pub(super) fn user(&self, pointer: &str) -> Result<UserName, Error> {
+        UserName::read(&self.0).ok_or_else(|| {
+            Error::at(pointer, Code::InvalidRequest, "this is empty and names nobody; send what names the user")
+        })
+    }
+}
 
 impl<'de> Deserialize<'de> for TextOrNumber {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {

@@ -4,7 +4,7 @@
 //! record for each user, with results and an undo.
 
 use super::body::Members;
-use super::error::Refusals;
+use super::error::{Refusals, in_their_words};
 use super::mass_request::{Attributes, CustomIdsBody, Door, IdsBody, MassUpdate, Users};
 use crate::http::App;
 use crate::http::auth::Auth;
@@ -106,7 +106,10 @@ impl MassUpdated {
         let Some(reason) = outcome.reason.filter(|_| failed) else { return };
         match reason.error.code {
             Code::UserNotFound | Code::InvalidId | Code::InvalidIdentity | Code::MissingKey => self.not_found.push(id),
-            code => self.failed.push(NotUpdated { id, code: code.as_str(), message: reason.error.message }),
+            code => {
+                let message = in_their_words(&reason.error.message);
+                self.failed.push(NotUpdated { id, code: code.as_str(), message });
+            }
         }
     }
 }
