@@ -3,6 +3,7 @@
 use crate::error::{Code, Error};
 use crate::id::FieldId;
 use crate::job::is_name;
+use crate::user::User;
 use crate::value::Value;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -424,6 +425,19 @@ impl FieldSet {
         self.fields.iter().filter(|field| !field.archived)
     }
 
+    /// What is shown of a user, wherever users are shown: each value with its field, in order of number. Those of archived
+    /// fields are not.
+    pub fn shown<'a>(&'a self, user: &'a User) -> impl Iterator<Item = (&'a Field, &'a Value)> {
+        let all = user.values.iter().filter_map(|(number, value)| Some((self.get(number)?, value)));
+        all.filter(|(field, _)| !field.archived)
+    }
+
+    /// The value of a key among those that are shown, with its field.
+    pub fn shown_value<'a>(&'a self, user: &'a User, key: &str) -> Option<(&'a Field, &'a Value)> {
+        let field = self.find_by_key(key).filter(|field| !field.archived)?;
+        user.values.get(field.number).map(|value| (field, value))
+    }
+
     /// The fields whose changes change an index, in order of number.
     pub fn indexed(&self) -> &[FieldNumber] {
         &self.indexed
@@ -535,6 +549,7 @@ pub fn built_in_rules(key: &str) -> Rules {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::id::UserId;
 
     /// The built-in fields and a few of every other type, for the tests of this crate.
     pub(crate) fn sample() -> FieldSet {
@@ -574,6 +589,20 @@ pub(crate) mod tests {
         }
         assert!(fields.find_by_name("nickname").is_none());
         assert_eq!(key_from_name(" Größe (cm) "), "größe_cm");
+    }
+
+    #[test]
+    fn values_of_archived_fields_are_not_shown() {
+        let archived = |field: &Field| Field { archived: field.key == "city", ..field.clone() };
+        let fields = FieldSet::new(sample().iter().map(archived).collect());
+        let mut user = User::blank(UserId(1), jiff::Timestamp::UNIX_EPOCH);
+        for key in ["region", "city", "country"] {
+            user.values.put(fields.find_by_key(key).unwrap().number, Some(Value::Text(key.to_owned())));
+        }
+        let keys: Vec<&str> = fields.shown(&user).map(|(field, _)| field.key.as_str()).collect();
+        assert_eq!(keys, ["country", "region"]);
+        assert_eq!(fields.shown_value(&user, "region").unwrap().1, &Value::Text("region".to_owned()));
+        assert_eq!(fields.shown_value(&user, "city"), None);
     }
 
     #[test]

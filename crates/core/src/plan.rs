@@ -10,7 +10,7 @@ use crate::number;
 use crate::patch::Patch;
 use crate::text::fold;
 use crate::user::{Change, Operator, User};
-use crate::value::Value;
+use crate::value::{Misfit, Value};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use serde::{Deserialize, Serialize};
@@ -275,10 +275,7 @@ fn outcome(
 ) -> Result<Option<Value>, RowError> {
     let column = rules.columns.get(usize::from(edit.column)).map_or(field.name.as_str(), String::as_str);
     let Some(operand) = operand else {
-        return match field.rules.required {
-            true => Err(RowError::cell(Code::RequiredField, column, "", format!("{} must have a value", field.name))),
-            false => Ok(None),
-        };
+        return may_hold(field, None).map(|()| None).map_err(|misfit| misfit.in_cell(column, ""));
     };
     if let (Operator::Add, Value::Options(added)) = (op, operand) {
         return Ok(Some(chosen(field, old, added)));
@@ -297,13 +294,27 @@ fn outcome(
     let after = after.map_err(|_| {
         fail(Code::OutOfRange, format!("{before} {} {amount} has more digits than can be kept exactly", op.as_str()))
     })?;
-    let after = limit(field, held, after, rules.overdraft).map_err(|(code, message)| fail(code, message))?;
+    let after = limit(field, held, after, rules.overdraft).map_err(|misfit| fail(misfit.code, misfit.message))?;
     match field.kind {
         FieldType::Integer => match after.to_i64() {
             Some(number) => Ok(Some(Value::Integer(number))),
             None => Err(fail(Code::OutOfRange, format!("{after} does not fit 64 bits"))),
         },
         _ => Ok(Some(Value::Decimal(after))),
+    }
+}
+
+/// Whether a field may hold a value that is of its type, or none, for all that can be said without the user. What depends on
+/// the user is for [`plan`] alone: who is below the minimum of a currency already may rise to what others may not fall to,
+/// and a unique value may be taken.
+pub fn may_hold(field: &Field, value: Option<&Value>) -> Result<(), Misfit> {
+    let number = value.and_then(Value::as_decimal).filter(|_| field.kind.is_numeric());
+    match (value, number) {
+        (None, _) if field.rules.required => {
+            Err(Misfit::new(Code::RequiredField, format!("{} must have a value", field.name)))
+        }
+        (_, Some(number)) => limit(field, None, number, Overdraft::Allow).map(drop),
+        (_, None) => Ok(()),
     }
 }
 
@@ -314,9 +325,10 @@ pub(crate) fn limit(
     held: Option<Decimal>,
     after: Decimal,
     overdraft: Overdraft,
-) -> Result<Decimal, (Code, String)> {
+) -> Result<Decimal, Misfit> {
     if let Some(max) = field.rules.max.filter(|max| after > *max) {
-        return Err((Code::OutOfRange, format!("{after} is more than {max}, the most that {} may hold", field.name)));
+        let message = format!("{after} is more than {max}, the most that {} may hold", field.name);
+        return Err(Misfit::new(Code::OutOfRange, message));
     }
     if field.kind == FieldType::Currency {
         let floor = field.floor();
@@ -329,13 +341,14 @@ pub(crate) fn limit(
                 let held = held.unwrap_or_default();
                 let message =
                     format!("{} holds {held} and may not fall to {after}; its minimum is {floor}", field.name);
-                Err((Code::InsufficientBalance, message))
+                Err(Misfit::new(Code::InsufficientBalance, message))
             }
         };
     }
     match field.rules.min.filter(|min| after < *min) {
         Some(min) => {
-            Err((Code::OutOfRange, format!("{after} is less than {min}, the least that {} may hold", field.name)))
+            let message = format!("{after} is less than {min}, the least that {} may hold", field.name);
+            Err(Misfit::new(Code::OutOfRange, message))
         }
         None => Ok(after),
     }
@@ -394,5 +407,36 @@ mod tests {
             |held: &[&str], added: &[&str]| after(tags, options(held), EditPatch::Set(Operator::Add, options(added)));
         assert_eq!(add(&["new"], &["vip"]), Some((Operator::Overwrite, Some(options(&["vip", "new"])))));
         assert_eq!(add(&["vip"], &["vip"]), None);
+    }
+
+    #[test]
+    fn a_field_may_hold_what_the_plan_lets_somebody_have() {
+        let fields = sample();
+        let decimal = |text: &str| Some(Value::Decimal(text.parse().unwrap()));
+        let values = [None, Some(Value::Integer(11)), Some(Value::Integer(3)), decimal("1.5"), decimal("12")];
+        let mut refused = 0;
+        for (key, required) in [("points", false), ("rate", true), ("premium_currency", true), ("city", true)] {
+            let mut field = fields.find_by_key(key).unwrap().clone();
+            field.rules.required = required;
+            if field.kind.is_numeric() {
+                (field.rules.min, field.rules.max) = (Some(Decimal::from(5)), Some(Decimal::from(10)));
+            }
+            let set = FieldSet::new(vec![field.clone()]);
+            let rules = Rules { kind: JobKind::Update, overdraft: Overdraft::Reject, fields: &set, columns: &[] };
+            let user = User::blank(UserId(1), jiff::Timestamp::UNIX_EPOCH);
+            for value in values.iter().filter(|value| value.as_ref().is_none_or(|value| value.is_of(field.kind))) {
+                let patch = value.clone().map_or(EditPatch::Clear, |value| EditPatch::Set(Operator::Overwrite, value));
+                let edits = vec![Edit { field: field.number, column: 0, patch }];
+                let row = Row { record: 1, line: 0, key: Key::Id(UserId(1)), edits, creates: false };
+                let planned = match plan(&row, Some(&user), &rules) {
+                    Plan::Reject(error) if error.code != Code::InsufficientBalance => Err((error.code, error.message)),
+                    _ => Ok(()),
+                };
+                let may = may_hold(&field, value.as_ref()).map_err(|misfit| (misfit.code, misfit.message));
+                refused += usize::from(may.is_err());
+                assert_eq!(may, planned, "{key} {value:?}");
+            }
+        }
+        assert_eq!(refused, 8);
     }
 }

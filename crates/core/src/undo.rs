@@ -10,7 +10,7 @@ use crate::id::JobId;
 use crate::number;
 use crate::plan::{Plan, Rules, limit};
 use crate::user::{Change, Operator, User};
-use crate::value::Value;
+use crate::value::{Misfit, Value};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
@@ -213,7 +213,7 @@ fn reversed(
     }
     let held = found.as_ref().and_then(Value::as_decimal);
     let after = number::subtract(held.unwrap_or_default(), delta).map_err(too_long)?;
-    let fail = |(code, message): (Code, String)| RowError::cell(code, &field.name, &after.to_string(), message);
+    let fail = |misfit: Misfit| misfit.in_cell(&field.name, &after.to_string());
     let after = limit(field, held, after, rules.overdraft).map_err(fail)?;
     Ok(Some(match field.kind {
         FieldType::Integer => Value::Integer(after.to_i64().filter(|_| after.is_integer()).ok_or_else(|| {

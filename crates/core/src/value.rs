@@ -3,6 +3,7 @@
 use crate::error::{Code, RowError, excerpt};
 use crate::field::{Field, FieldType};
 use crate::identity::Identity;
+use crate::json::{MAX_DEPTH, check_names};
 use crate::number::{NumberError, parse_decimal, parse_integer};
 use crate::patch::Patch;
 use crate::user::Operator;
@@ -11,6 +12,7 @@ use jiff::civil::{Date, DateTime};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
+use serde_json::value::RawValue;
 use std::fmt;
 
 /// The value of a field. There is no null: a field without a value is not there.
@@ -140,7 +142,7 @@ impl Value {
             },
             FieldType::Decimal | FieldType::Currency => match parse_decimal(trimmed) {
                 Ok(number) => Ok(Self::Decimal(number)),
-                Err(NumberError::Invalid) => misfit(Code::InvalidNumber, "a number"),
+                Err(NumberError::Invalid) => misfit(Code::InvalidNumber, "a number such as 1234.50"),
                 Err(NumberError::OutOfRange) => {
                     misfit(Code::OutOfRange, "a number of at most 28 digits, 12 of them after the point")
                 }
@@ -161,9 +163,11 @@ impl Value {
             },
             FieldType::Select => Self::option(field, trimmed),
             FieldType::MultiSelect => Self::options(field, trimmed.split(';').map(str::trim).filter(|t| !t.is_empty())),
-            FieldType::Json => match serde_json::from_str::<Json>(text) {
-                Ok(Json::Null) => misfit(Code::InvalidJson, "a JSON value that can be kept; null is nothing"),
-                Ok(json) => Self::json(&json),
+            FieldType::Json => match serde_json::from_str::<&RawValue>(text) {
+                Ok(json) if json.get() == "null" => {
+                    misfit(Code::InvalidJson, "a JSON value that can be kept; null is nothing")
+                }
+                Ok(json) => Self::json(json.get()),
                 Err(_) => misfit(Code::InvalidJson, "a JSON value"),
             },
         }
@@ -188,7 +192,7 @@ impl Value {
     /// The same where dates in strings are written in another way.
     pub fn from_json_with(field: &Field, json: &Json, dates: &DateFormat) -> Result<Self, Misfit> {
         match (field.kind, json) {
-            (FieldType::Json, json) => Self::json(json),
+            (FieldType::Json, json) => Self::json(&json.to_string()),
             (FieldType::MultiSelect, Json::Array(items)) if items.iter().all(Json::is_string) => {
                 Self::options(field, items.iter().filter_map(Json::as_str))
             }
@@ -272,8 +276,10 @@ impl Value {
         Ok(Self::Options(keys.filter(|key| chosen.contains(&key.as_str())).cloned().collect()))
     }
 
-    fn json(json: &Json) -> Result<Self, Misfit> {
-        let text = json.to_string();
+    fn json(text: &str) -> Result<Self, Misfit> {
+        let unclear = |why: String| Misfit::new(Code::InvalidJson, why);
+        check_names(text, MAX_DEPTH).map_err(|why| unclear(why.to_string()))?;
+        let text = serde_json::from_str::<Json>(text).map_err(|why| unclear(why.to_string()))?.to_string();
         match text.contains("\\u0000") {
             true => Err(Misfit::new(Code::NulCharacter, "the value has a NUL character".to_owned())),
             false => Ok(Self::Json(text)),
@@ -411,6 +417,9 @@ mod tests {
             ("extra", "{\"b\": 1}", Ok("{\"b\":1}")),
             ("extra", "{", Err(Code::InvalidJson)),
             ("extra", "null", Err(Code::InvalidJson)),
+            ("extra", "{\"a\": {\"b\": 1, \"b\": 2}}", Err(Code::InvalidJson)),
+            ("extra", "{\"$serde_json::private::Number\": \"5\"}", Err(Code::InvalidJson)),
+            ("extra", &format!("{}{}", "[".repeat(65), "]".repeat(65)), Err(Code::InvalidJson)),
         ] {
             assert_eq!(read(key, text), expected.map(str::to_owned), "{key} {text:?}");
         }

@@ -104,7 +104,7 @@ impl Run {
             let mut again = self.plan_locked(&chunk, carry, &mut tx).await?;
             if again.record.carry != planned_carry || !matches!(self.fuse(&chunk, &again)?, Fuse::Pass) {
                 // What was planned ahead, or the end of the chunk, is not right any more: read and planned again.
-                self.applying = None;
+                self.forget_ahead();
                 return Ok(Step::Applied(0));
             }
             counts = (again.counts, again.affected);
@@ -117,7 +117,7 @@ impl Run {
             Committed::Lost => return Ok(Step::Lost),
             // Somebody keeps creating the same users; the rows are read and planned again.
             Committed::Moved => {
-                self.applying = None;
+                self.forget_ahead();
                 return Ok(Step::Applied(0));
             }
         }
@@ -152,6 +152,14 @@ impl Run {
         task.expect("it was spawned").await?
     }
 
+    /// Lets go of what was planned ahead. That the prepared rows are those that were pinned is known, for as long as the job is
+    /// this run's.
+    fn forget_ahead(&mut self) {
+        if let Some(applying) = &mut self.applying {
+            applying.ahead = None;
+        }
+    }
+
     async fn begin_applying(&self, prepared: &Prepared) -> Result<Applying> {
         check(&self.engine, prepared)?;
         let fields = self.engine.fields(self.job.tenant).await?;
@@ -179,10 +187,11 @@ impl Run {
         plan_snapshot(&self.engine, &applying.terms, chunk, carry).await
     }
 
-    /// Plans a chunk whose users changed since it was planned, with the users locked.
+    /// Plans a chunk whose users changed since it was planned, with the users locked. All that it needs it reads through the
+    /// transaction; see [`muster_store::Store::read`].
     async fn plan_locked(&self, chunk: &Chunk, carry: Option<Carry>, tx: &mut Transaction) -> Result<PlannedChunk> {
         let applying = self.applying.as_ref().expect("a chunk was read");
-        let fields = self.engine.fields(self.job.tenant).await?;
+        let fields = tx.list_fields(self.job.tenant).await?;
         let now = self.engine.clock().now();
         plan_chunk(chunk, &applying.terms.order(&fields), carry, now, Source::Locked(tx)).await
     }

@@ -30,12 +30,18 @@ pub struct Batch {
 }
 
 impl Engine {
-    /// Makes a job of NDJSON records, runs it, and says what became of each. A request that was sent before finds the job
-    /// that it made then. How many records there may be is for the face to say.
+    /// Makes a job of JSON records, each without a line break, runs it, and says what became of each. A request that was
+    /// sent before finds the job that it made then. Records are staged as they come, so that they need not be in memory
+    /// together; how many there may be is for the face to say.
     ///
     /// Refuses like [`Engine::submit`]; with `still_running` where the job takes longer than a request may wait, while it goes on; and
     /// with the job's own error where it failed or was cancelled, which leaves what was applied.
-    pub async fn run_batch(&self, caller: &Caller, new: NewJob, records: &[u8]) -> Result<Batch> {
+    pub async fn run_batch(
+        &self,
+        caller: &Caller,
+        new: NewJob,
+        records: impl IntoIterator<Item = impl AsRef<[u8]>> + Send,
+    ) -> Result<Batch> {
         let begun = caller.reservation.as_ref().map(Reservation::begun_job).transpose()?.flatten();
         let id = match begun {
             Some(id) => id,
@@ -69,9 +75,22 @@ impl Engine {
     }
 
     /// Makes the job, and begins to run it.
-    async fn begin_batch(&self, caller: &Caller, new: NewJob, records: &[u8]) -> Result<JobId> {
+    async fn begin_batch(
+        &self,
+        caller: &Caller,
+        new: NewJob,
+        records: impl IntoIterator<Item = impl AsRef<[u8]>> + Send,
+    ) -> Result<JobId> {
         let mut upload = self.submit(caller, NewJob { format: Some(Format::Ndjson), ..new }).await?;
-        upload.write(records)?;
+        tokio::task::block_in_place(|| {
+            let mut line = Vec::new();
+            records.into_iter().try_for_each(|record| {
+                line.clear();
+                line.extend_from_slice(record.as_ref());
+                line.push(b'\n');
+                upload.write(&line)
+            })
+        })?;
         let staged = upload.stage().await?;
         self.faults().pass("accept.staged").await?;
         let mut tx = self.store().begin().await?;

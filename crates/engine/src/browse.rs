@@ -41,17 +41,16 @@ impl Engine {
     ) -> Result<BrowsedUsers> {
         caller.require(Scope::UsersRead)?;
         let fields = self.fields(caller.tenant).await?;
-        let mut connection = self.store().read().await?;
         let entries = self.limits().index_entries;
         let (descending, from) = match at {
             PageAt::After(id) => (false, id),
             PageAt::Before(id) => (true, id),
         };
-        let selection = Selection::open(&mut connection, caller.tenant, filter, &fields, entries).await?;
+        let selection = Selection::open(self.store(), caller.tenant, filter, &fields, entries).await?;
         let mut selection = selection.descending(descending).after(Some(from));
         let mut users: Vec<User> = Vec::with_capacity(limit + 1);
         while users.len() <= limit {
-            let found = selection.next(&mut connection, limit + 1).await?;
+            let found = selection.next(limit + 1).await?;
             if found.is_empty() {
                 break;
             }
@@ -69,16 +68,15 @@ impl Engine {
     /// match, so the time it takes grows with their number.
     pub async fn count_users(&self, caller: &Caller, filter: &Filter) -> Result<u64> {
         caller.require(Scope::UsersRead)?;
-        let mut connection = self.store().read().await?;
         if *filter == Filter::everybody() {
-            return Ok(connection.count_users(caller.tenant).await?);
+            return Ok(self.store().read().await?.count_users(caller.tenant).await?);
         }
         let fields = self.fields(caller.tenant).await?;
         let entries = self.limits().index_entries;
-        let mut selection = Selection::open(&mut connection, caller.tenant, filter, &fields, entries).await?;
+        let mut selection = Selection::open(self.store(), caller.tenant, filter, &fields, entries).await?;
         let mut count = 0;
         loop {
-            match selection.next(&mut connection, 1_000).await?.len() as u64 {
+            match selection.next(1_000).await?.len() as u64 {
                 0 => return Ok(count),
                 found => count += found,
             }

@@ -70,13 +70,13 @@ impl Engine {
     async fn write_users(&self, export: &Exporting, sender: &mpsc::Sender<Result<Vec<u8>>>) -> Result<()> {
         let Exporting { tenant, fields, filter, last, writer } = export;
         let entries = self.limits().index_entries;
-        let mut selection = Selection::open(&mut self.store().read().await?, *tenant, filter, fields, entries).await?;
+        let mut selection = Selection::open(self.store(), *tenant, filter, fields, entries).await?;
         let mut block = writer.header()?;
         loop {
             if sender.send(Ok(block)).await.is_err() {
                 return Ok(()); // Nobody reads any more.
             }
-            let users = selection.next(&mut self.store().read().await?, BATCH).await?;
+            let users = selection.next(BATCH).await?;
             if users.first().is_none_or(|first| first.id > *last) {
                 return Ok(());
             }
@@ -108,9 +108,8 @@ impl Engine {
         while !unused.is_empty() {
             let has = unused.iter().map(|number| Filter::Is(Subject::Field(*number), Test::IsSet)).collect();
             let filter = Filter::Any(has);
-            let mut connection = self.store().read().await?;
-            let mut selection = Selection::open(&mut connection, tenant, &filter, fields, 1).await?;
-            let found = selection.next(&mut connection, 1).await?;
+            let mut selection = Selection::open(self.store(), tenant, &filter, fields, 1).await?;
+            let found = selection.next(1).await?;
             if found.is_empty() {
                 break;
             }

@@ -24,7 +24,8 @@ pub const POINTS: &[&str] = &[
     "finish.ended",
 ];
 
-/// The points of an erasure before it ends as other jobs do, and of the removal of what is over its time.
+/// The points of an erasure before it ends as other jobs do, of the removal of what is over its time, and of the purge of a
+/// field.
 pub const OTHER_POINTS: &[&str] = &[
     "erase.claimed",
     "erase.noted",
@@ -32,7 +33,9 @@ pub const OTHER_POINTS: &[&str] = &[
     "erase.answered",
     "erase.written",
     "erase.committed",
+    "sweep.noted",
     "sweep.pruned",
+    "purge.committed",
 ];
 
 fn is_point(name: &str) -> bool {

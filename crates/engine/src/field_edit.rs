@@ -44,7 +44,7 @@ impl Engine {
         let edited = edit.apply(&field, &fields)?;
         if field.narrows_to(&edited) {
             let refit = Refit::new(caller, &field, &edited, &fields);
-            refit.check(&mut self.store().read().await?).await?;
+            refit.check(self.store()).await?;
         }
         let changed = self.change_field(caller, id, edit, at).await?;
         match (changed, edit.indexed) {
@@ -99,9 +99,26 @@ impl Engine {
 
     /// Archives a field: nobody can write it or ask for it any more, and values, history, key and name stay. With `purge` every
     /// user loses the value too, as a change of its own, so that the history says what it was; and the field forgets
-    /// that it was required, unique or indexed. One that is archived already stays so.
+    /// that it was required, unique or indexed. A purge that was begun goes on where the caller goes away, and doing it again goes
+    /// on where a process that died left it. One that is archived already stays so.
     pub async fn archive_field(&self, caller: &Caller, id: FieldId, purge: bool) -> Result<()> {
         caller.require(Scope::FieldsWrite)?;
+        if !purge {
+            let tx = self.archive(caller, id, false).await?.0;
+            return caller.commit(tx).await;
+        }
+        let (engine, caller) = (self.clone(), caller.clone());
+        let work = async move {
+            let (tx, number) = engine.archive(&caller, id, true).await?;
+            tx.commit().await?;
+            engine.purge_values(&caller, number).await?;
+            caller.commit(engine.store().begin().await?).await
+        };
+        tokio::spawn(work).await?
+    }
+
+    /// Archives a field, and leaves it to whoever asked to commit it.
+    async fn archive(&self, caller: &Caller, id: FieldId, purge: bool) -> Result<(Transaction, FieldNumber)> {
         let tenant = caller.tenant;
         let mut tx = self.store().begin().await?;
         tx.lock_fields(tenant).await?;
@@ -121,12 +138,7 @@ impl Engine {
             (field.rules.required, field.rules.unique, field.rules.index) = (false, false, Index::None);
         }
         tx.update_field(tenant, &field).await?;
-        if purge {
-            tx.commit().await?;
-            self.purge_values(caller, field.number).await?;
-            tx = self.store().begin().await?;
-        }
-        caller.commit(tx).await
+        Ok((tx, field.number))
     }
 
     /// Brings an archived field back, with its values. One that is not archived stays as it is.
@@ -171,6 +183,7 @@ impl Engine {
                     continue;
                 }
                 tx.commit().await?;
+                self.faults().pass("purge.committed").await?;
             }
             after = last;
         }

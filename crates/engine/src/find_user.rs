@@ -16,7 +16,7 @@ use muster_core::key::Key;
 use muster_core::scope::Scope;
 use muster_core::user::User;
 use muster_core::value::Value;
-use muster_store::Connection;
+use muster_store::Store;
 
 /// The key of the field that holds usernames.
 const USERNAME: &str = "username";
@@ -119,34 +119,28 @@ impl Engine {
         let fields = self.fields(tenant).await?;
         let Some(field) = fields.find_by_key(USERNAME) else { return Ok(Vec::new()) };
         let filter = Filter::Is(Subject::Field(field.number), Test::Equals(Value::Text(username.to_owned())));
-        let mut connection = self.store().read().await?;
-        let mut selection =
-            Selection::open(&mut connection, tenant, &filter, &fields, self.limits().index_entries).await?;
+        let entries = self.limits().index_entries;
+        let mut selection = Selection::open(self.store(), tenant, &filter, &fields, entries).await?;
         let mut found = Vec::new();
         loop {
-            let users = selection.next(&mut connection, 2).await?;
+            let users = selection.next(2).await?;
             if users.is_empty() || found.len() > 1 {
                 break;
             }
             found.extend(users.into_iter().map(|user| user.id));
         }
         if found.is_empty() && kind == JobKind::Restore {
-            found = find_deleted(&mut connection, tenant, &filter, &fields).await?;
+            found = find_deleted(self.store(), tenant, &filter, &fields).await?;
         }
         Ok(found)
     }
 }
 
 /// The deleted users who match a filter, at most two.
-async fn find_deleted(
-    connection: &mut Connection,
-    tenant: Tenant,
-    filter: &Filter,
-    fields: &FieldSet,
-) -> Result<Vec<UserId>> {
+async fn find_deleted(store: &Store, tenant: Tenant, filter: &Filter, fields: &FieldSet) -> Result<Vec<UserId>> {
     let (mut found, mut after) = (Vec::new(), UserId(0));
     while found.len() < 2 {
-        let users = connection.list_deleted_users(tenant, after, BATCH, fields).await?;
+        let users = store.read().await?.list_deleted_users(tenant, after, BATCH, fields).await?;
         let Some(last) = users.last() else { break };
         after = last.id;
         found.extend(users.iter().filter(|user| filter.matches(user)).map(|user| user.id));

@@ -57,8 +57,10 @@ impl Run {
         let name = object(of, &format!("plan-{}", self.job.attempt));
         let mut plan = staging.create()?;
         let mut rows = staging.read(&prepared.rows, 0)?;
-        let (mut connection, mut next, mut buffer) = (self.engine.store().read().await?, 0, Vec::new());
-        while let Some((cursor, blob)) = connection.next_outcomes(of, next).await? {
+        let (mut next, mut buffer) = (0, Vec::new());
+        loop {
+            let some = self.engine.store().read().await?.next_outcomes(of, next).await?;
+            let Some((cursor, blob)) = some else { break };
             next = cursor + 1;
             tokio::task::block_in_place(|| -> Result<()> {
                 let record: ChunkRecord = frames::decode(&blob)?;

@@ -80,6 +80,7 @@ pub use error::{EngineError, Result, chain};
 pub use export::UserExport;
 pub use fault::{Fault, Faults, OTHER_POINTS, POINTS};
 pub use field_history::{FieldHistory, FieldHistoryEntry, NewFieldChange};
+pub use fields::MakingFields;
 pub use find_user::UserName;
 pub use history::{HistoryEntry, HistoryPage, HistoryQuery, MadeChange, NewChange};
 pub use idempotency::{Fingerprint, Reservation, Reserved, reused};

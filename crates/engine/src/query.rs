@@ -17,7 +17,7 @@ use muster_core::sort::{Place, Sort, SortCursor};
 use muster_core::user::User;
 use muster_core::value::Value;
 use muster_core::{Code, Error, json};
-use muster_store::Connection;
+use muster_store::Store;
 use serde_json::Value as Json;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -67,6 +67,7 @@ impl Engine {
         let after = query.cursor.as_ref().map(|cursor| sort.after(cursor)).transpose()?;
         let entries = self.limits().index_entries;
         let search = Search {
+            store: self.store(),
             tenant: caller.tenant,
             fields: &fields,
             filter: &filter,
@@ -74,8 +75,7 @@ impl Engine {
             first: First::new(&sort, after, query.limit as usize),
             examined: 0,
         };
-        let mut connection = self.store().read().await?;
-        let (mut users, more, examined) = search.run(&mut connection).await?;
+        let (mut users, more, examined) = search.run().await?;
         let next = users.last().filter(|_| more).map(|last| sort.cursor(sort.place(last)));
         if let Some(wanted) = wanted {
             users.iter_mut().for_each(|user| user.values.retain(|number| wanted.contains(&number)));
@@ -124,6 +124,7 @@ fn numbers(keys: &[String], fields: &FieldSet) -> Result<Vec<FieldNumber>, Error
 
 /// A search for one page.
 struct Search<'a> {
+    store: &'a Store,
     tenant: Tenant,
     fields: &'a FieldSet,
     filter: &'a Filter,
@@ -135,20 +136,20 @@ struct Search<'a> {
 
 impl Search<'_> {
     /// The users of the page, whether there are more, and how many were looked at.
-    async fn run(mut self, connection: &mut Connection) -> Result<(Vec<User>, bool, u64)> {
-        let selection = Selection::open(connection, self.tenant, self.filter, self.fields, self.entries).await?;
+    async fn run(mut self) -> Result<(Vec<User>, bool, u64)> {
+        let selection = Selection::open(self.store, self.tenant, self.filter, self.fields, self.entries).await?;
         match self.first.sort.keys().first() {
             // By id they come in the order that is asked for, so the first are the ones.
-            None => self.look_through(connection, selection, Some(false)).await?,
+            None => self.look_through(selection, Some(false)).await?,
             Some(key) if key.subject == Subject::Id => {
-                self.look_through(connection, selection, Some(key.descending)).await?;
+                self.look_through(selection, Some(key.descending)).await?;
             }
             Some(key) => match key.subject {
                 Subject::Field(number) if self.is_indexed(number) && !selection.is_narrowed() => {
-                    self.follow_index(connection, number, key.descending).await?;
+                    self.follow_index(number, key.descending).await?;
                 }
                 Subject::Field(_) | Subject::Id | Subject::Email | Subject::CreatedAt | Subject::UpdatedAt => {
-                    self.look_through(connection, selection, None).await?;
+                    self.look_through(selection, None).await?;
                 }
             },
         }
@@ -162,17 +163,12 @@ impl Search<'_> {
 
     /// Looks at everybody whom a selection gives. Where it gives them in the order that is asked for, by ids that ascend
     /// or descend, the page is full with the first ones.
-    async fn look_through(
-        &mut self,
-        connection: &mut Connection,
-        selection: Selection<'_>,
-        by_id: Option<bool>,
-    ) -> Result<()> {
+    async fn look_through(&mut self, selection: Selection<'_>, by_id: Option<bool>) -> Result<()> {
         let after = self.first.after.as_ref().filter(|_| by_id.is_some()).map(|place| place.id);
         let mut selection = selection.descending(by_id == Some(true)).after(after);
         let wanted = if by_id.is_some() { self.first.limit + 1 } else { usize::MAX };
         while by_id.is_none() || !self.first.is_full() {
-            let users = selection.next(connection, wanted).await?;
+            let users = selection.next(wanted).await?;
             if users.is_empty() {
                 break;
             }
@@ -183,25 +179,25 @@ impl Search<'_> {
     }
 
     /// Goes along the index of the field by which is sorted, then looks through those who have no value, who come last.
-    async fn follow_index(&mut self, connection: &mut Connection, field: FieldNumber, descending: bool) -> Result<()> {
+    async fn follow_index(&mut self, field: FieldNumber, descending: bool) -> Result<()> {
         let begin = self.first.after.as_ref().map(|place| place.keys.first().cloned().flatten());
-        if !matches!(begin, Some(None)) && !self.follow_entries(connection, field, descending, begin.flatten()).await? {
+        if !matches!(begin, Some(None)) && !self.follow_entries(field, descending, begin.flatten()).await? {
             self.first.kept.clear();
-            let selection = Selection::open(connection, self.tenant, self.filter, self.fields, self.entries).await?;
-            return self.look_through(connection, selection, None).await;
+            let selection = Selection::open(self.store, self.tenant, self.filter, self.fields, self.entries).await?;
+            return self.look_through(selection, None).await;
         }
         if self.first.is_full() {
             return Ok(());
         }
         let unset = Filter::Not(Box::new(Filter::Is(Subject::Field(field), Test::IsSet)));
         let filter = Filter::All(vec![unset, self.filter.clone()]);
-        let mut selection = Selection::open(connection, self.tenant, &filter, self.fields, self.entries).await?;
+        let mut selection = Selection::open(self.store, self.tenant, &filter, self.fields, self.entries).await?;
         // Of those without a value, those with a lower id come first if nothing else is compared.
         let by_id = self.first.sort.keys().len() == 1;
         let after = self.first.after.as_ref().filter(|place| by_id && place.keys == [None]).map(|place| place.id);
         selection = selection.after(after);
         while !(by_id && self.first.is_full()) {
-            let users = selection.next(connection, self.first.limit + 1).await?;
+            let users = selection.next(self.first.limit + 1).await?;
             if users.is_empty() {
                 break;
             }
@@ -212,13 +208,7 @@ impl Search<'_> {
     }
 
     /// Says whether the index was of use: few of those who are in it match if not.
-    async fn follow_entries(
-        &mut self,
-        connection: &mut Connection,
-        field: FieldNumber,
-        descending: bool,
-        begin: Option<String>,
-    ) -> Result<bool> {
+    async fn follow_entries(&mut self, field: FieldNumber, descending: bool, begin: Option<String>) -> Result<bool> {
         // Several users may stand under one key in another order than that of the page: it may be cut off, or another
         // property may decide. Then all of them are looked at, from the first.
         let only = self.first.sort.keys().len() == 1;
@@ -227,10 +217,12 @@ impl Search<'_> {
         let mut place = begin.map(|key| (index_key(&key).to_owned(), if exact(&key) { from } else { UserId(0) }));
         loop {
             let after = place.as_ref().map(|(key, user)| (key.as_str(), *user));
+            let mut connection = self.store.read().await?;
             let entries = connection.list_index(self.tenant, field, after, descending, ENTRIES).await?;
             let Some(last) = entries.last().cloned() else { return Ok(true) };
             let ids: Vec<UserId> = entries.iter().map(|(_, user)| *user).collect();
             let loaded = connection.load_users(self.tenant, &ids, self.fields).await?;
+            drop(connection);
             self.examined += loaded.len() as u64;
             for found in loaded {
                 let user = found.user;

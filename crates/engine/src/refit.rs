@@ -12,7 +12,7 @@ use muster_core::scope::Scope;
 use muster_core::user::User;
 use muster_core::value::Value;
 use muster_core::{Code, Error};
-use muster_store::{Among, Connection, KeyMoves, Transaction, UserRow};
+use muster_store::{Among, Connection, KeyMoves, Store, Transaction, UserRow};
 use std::collections::BTreeSet;
 
 /// How many users are looked at at a time.
@@ -44,10 +44,10 @@ impl<'a> Refit<'a> {
     }
 
     /// Refuses where values do not fit. Whether they are unique only [`Self::rewrite`] sees.
-    pub(crate) async fn check(&self, connection: &mut Connection) -> Result<()> {
+    pub(crate) async fn check(&self, store: &Store) -> Result<()> {
         let (mut after, mut misfits) = (UserId(0), Misfits::default());
         loop {
-            let users = self.next(connection, &mut after).await?;
+            let users = self.next(&mut store.read().await?, &mut after).await?;
             if users.is_empty() {
                 return Ok(misfits.refuse()?);
             }

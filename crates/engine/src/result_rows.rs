@@ -3,9 +3,10 @@
 use crate::error::{EngineError, Result};
 use crate::job::Job;
 use crate::results::ResultFormat;
+use muster_core::Code;
 use muster_core::field::FieldSet;
 use muster_core::intake::formula::{ESCAPED_COLUMN, defuse};
-use muster_core::intake::header::RESULT_COLUMNS;
+use muster_core::intake::header::{RESULT_COLUMNS, map_header};
 use muster_core::intake::json::{table::Table, with_members};
 use muster_core::intake::records::Record;
 use muster_core::outcome::Outcome;
@@ -41,6 +42,9 @@ pub(crate) struct RowWriter<'a, W: Write> {
     header: &'a [String],
     /// The columns of JSON records.
     table: Option<Table>,
+    /// Where the whole of a row goes whose cells cannot be told apart: away from what names the user, so that the row is
+    /// refused again until somebody has mended it.
+    whole: Option<usize>,
     /// Whether a spreadsheet is to open the file, so that it must not run what it holds.
     defuses: bool,
     out: Out<W>,
@@ -62,6 +66,8 @@ impl<'a, W: Write> RowWriter<'a, W> {
     ) -> Result<Self> {
         let shown: Vec<usize> = (0..header.len()).filter(|i| !RESULT_COLUMNS.contains(&header[*i].trim())).collect();
         let defuses = format == ResultFormat::Spreadsheet;
+        let key = map_header(header, fields, &job.options).map_or(0, |columns| columns.key);
+        let whole = shown.iter().find(|index| **index != key).or(shown.first()).copied();
         let out = match format {
             ResultFormat::Ndjson => Out::Ndjson(out),
             ResultFormat::Csv | ResultFormat::Spreadsheet => {
@@ -81,6 +87,7 @@ impl<'a, W: Write> RowWriter<'a, W> {
             shown,
             header,
             table,
+            whole,
             defuses,
             out,
         })
@@ -109,10 +116,19 @@ impl<'a, W: Write> RowWriter<'a, W> {
             reason.map_or(String::new(), |reason| reason.error.sentence(reason.line)),
             outcome.and_then(|outcome| outcome.user).map_or(String::new(), |user| user.to_string()),
         ];
+        let table = self.table.as_ref().zip(record.json()).map(|(table, text)| table.cells(text));
+        let says_nothing = table.as_ref().is_some_and(|cells| cells.iter().all(String::is_empty));
+        let whole = match record.json() {
+            Some(text) => says_nothing.then(|| text.to_owned()),
+            None => reason.and_then(|reason| line_of(record, reason.error.code)),
+        };
+        let cell = |i: &usize| match &whole {
+            Some(whole) if self.whole == Some(*i) => whole.as_str(),
+            Some(_) => "",
+            None => table.as_ref().map_or_else(|| record.text(*i), |cells| &cells[*i]),
+        };
         match &mut self.out {
             Out::Csv(writer) => {
-                let table = self.table.as_ref().zip(record.json()).map(|(table, text)| table.cells(text));
-                let cell = |i: &usize| table.as_ref().map_or_else(|| record.text(*i), |cells| &cells[*i]);
                 let cells = self.shown.iter().map(cell);
                 let changes = self.dry_run.then(|| changes.map_or(String::new(), |changes| changes.to_string()));
                 let cells = cells.chain(ours.iter().map(String::as_str)).chain(changes.as_deref());
@@ -127,7 +143,7 @@ impl<'a, W: Write> RowWriter<'a, W> {
             Out::Ndjson(out) => {
                 let mut object = Map::new();
                 for i in &self.shown {
-                    object.insert(self.header[*i].clone(), record.text(*i).into());
+                    object.insert(self.header[*i].clone(), cell(i).into());
                 }
                 for (name, text) in OURS.iter().zip(ours) {
                     let numeric = matches!(*name, "_line" | "_record" | "_user_id");
@@ -157,6 +173,16 @@ impl<'a, W: Write> RowWriter<'a, W> {
             Out::Ndjson(mut out) => Ok(out.flush()?),
         }
     }
+}
+
+/// The whole of a row whose cells cannot be told apart, as it would stand in a file.
+fn line_of(record: &Record, code: Code) -> Option<String> {
+    if !matches!(code, Code::ColumnCountMismatch | Code::MalformedQuote) {
+        return None;
+    }
+    let mut line = csv::WriterBuilder::new().from_writer(Vec::new());
+    line.write_record((0..record.len()).map(|index| record.text(index))).ok()?;
+    Some(String::from_utf8(line.into_inner().ok()?).ok()?.trim_end().to_owned())
 }
 
 /// Writes cells so that no spreadsheet runs one, and names those that were changed for it.

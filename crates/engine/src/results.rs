@@ -117,9 +117,10 @@ async fn collect(engine: &Engine, job: &Job) -> Result<Sorted> {
             Err(error) => return Err(error.into()),
         }
     }
-    let mut connection = engine.store().read().await?;
     let mut next = 0;
-    while let Some((cursor, blob)) = connection.next_outcomes(reference(job), next).await? {
+    loop {
+        let some = engine.store().read().await?.next_outcomes(reference(job), next).await?;
+        let Some((cursor, blob)) = some else { break };
         for outcome in frames::decode::<ChunkRecord>(&blob)?.outcomes {
             sorter.push(&outcome.record.to_be_bytes(), &frames::encode(&outcome)?)?;
         }

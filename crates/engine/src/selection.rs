@@ -3,6 +3,8 @@
 //!
 //! Where an index leads to few users, they are looked up; where it would lead to many, or there is none, everybody is
 //! looked through by id, which costs the same for each batch however many there are.
+//!
+//! A connection is taken for each batch, so whoever goes through a large community keeps nobody from reading.
 
 use crate::error::Result;
 use muster_core::field::{FieldNumber, FieldSet};
@@ -10,7 +12,7 @@ use muster_core::filter::Filter;
 use muster_core::filter::access::Access;
 use muster_core::id::{Tenant, UserId};
 use muster_core::user::User;
-use muster_store::{Among, Connection, Scan, UserKey};
+use muster_store::{Among, Connection, Scan, Store, UserKey};
 use std::collections::BTreeSet;
 
 /// How many ids one statement of a scan goes through.
@@ -25,6 +27,7 @@ const MAX_FULL_LOOKUPS: u64 = 4;
 /// A selection on its way through a community.
 #[derive(Debug)]
 pub(crate) struct Selection<'a> {
+    store: &'a Store,
     tenant: Tenant,
     filter: &'a Filter,
     fields: &'a FieldSet,
@@ -43,7 +46,7 @@ pub(crate) struct Selection<'a> {
 impl<'a> Selection<'a> {
     /// Asks the indexes; `entries` is how many of their entries are read before everybody is looked through instead.
     pub(crate) async fn open(
-        connection: &mut Connection,
+        store: &'a Store,
         tenant: Tenant,
         filter: &'a Filter,
         fields: &'a FieldSet,
@@ -51,11 +54,11 @@ impl<'a> Selection<'a> {
     ) -> Result<Self> {
         let mut budget = Budget { each: entries, lookups: MAX_LOOKUPS, all: MAX_FULL_LOOKUPS * u64::from(entries) };
         let access = filter.access(fields);
-        let candidates = candidates(connection, tenant, &access, &mut budget).await?;
+        let candidates = candidates(&mut store.read().await?, tenant, &access, &mut budget).await?;
         let candidates = candidates.map(|found| found.into_iter().collect());
         let scan = Scan::new(tenant, filter, fields);
         let (place, ended, look, examined) = (None, false, 1, 0);
-        Ok(Self { tenant, filter, fields, descending: false, scan, candidates, place, ended, look, examined })
+        Ok(Self { store, tenant, filter, fields, descending: false, scan, candidates, place, ended, look, examined })
     }
 
     /// The same, the greatest id first.
@@ -80,13 +83,13 @@ impl<'a> Selection<'a> {
 
     /// The next users who match, as they are now; none: there are no more. `wanted` is a hint: there may be fewer, though
     /// more follow, and more.
-    pub(crate) async fn next(&mut self, connection: &mut Connection, wanted: usize) -> Result<Vec<User>> {
+    pub(crate) async fn next(&mut self, wanted: usize) -> Result<Vec<User>> {
         let mut matching = Vec::new();
         while matching.is_empty() && !self.ended {
             self.look = (2 * self.look).max(wanted).min(BATCH);
             let users = match self.candidates.is_some() {
-                true => self.next_candidates(connection, self.look).await?,
-                false => self.next_scanned(connection, self.look).await?,
+                true => self.next_candidates(self.look).await?,
+                false => self.next_scanned(self.look).await?,
             };
             self.examined += users.len() as u64;
             matching.extend(users.into_iter().filter(|user| self.filter.matches(user)));
@@ -94,7 +97,7 @@ impl<'a> Selection<'a> {
         Ok(matching)
     }
 
-    async fn next_candidates(&mut self, connection: &mut Connection, limit: usize) -> Result<Vec<User>> {
+    async fn next_candidates(&mut self, limit: usize) -> Result<Vec<User>> {
         let candidates = self.candidates.as_deref().unwrap_or_default();
         let ids: Vec<UserId> = match (self.descending, self.place) {
             (false, place) => {
@@ -108,13 +111,14 @@ impl<'a> Selection<'a> {
         };
         self.ended = ids.len() < limit;
         self.place = ids.last().copied().or(self.place);
-        let loaded = connection.load_users(self.tenant, &ids, self.fields).await?;
+        let loaded = self.store.read().await?.load_users(self.tenant, &ids, self.fields).await?;
         let mut users: Vec<User> = loaded.into_iter().map(|loaded| loaded.user).filter(|user| !user.deleted).collect();
         users.sort_unstable_by_key(|user| if self.descending { -user.id.0 } else { user.id.0 });
         Ok(users)
     }
 
-    async fn next_scanned(&mut self, connection: &mut Connection, limit: usize) -> Result<Vec<User>> {
+    async fn next_scanned(&mut self, limit: usize) -> Result<Vec<User>> {
+        let mut connection = self.store.read().await?;
         let last = connection.last_user_id(self.tenant).await?;
         let (after, upto) = match (self.descending, self.place) {
             (false, place) => {
@@ -222,4 +226,42 @@ async fn look_up(
     };
     let few = found.len() <= entries as usize;
     Ok(few.then(|| found.into_iter().collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Clock, Engine, Faults, Limits, Staging};
+    use muster_store::testing;
+
+    /// How many connections for reading there are on each database.
+    fn all(store: &Store) -> usize {
+        if store.dialect().single_writer() { 6 } else { 16 }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn nobody_waits_for_a_connection_while_a_selection_is_on_its_way() {
+        for url in testing::database_urls().await {
+            let folder = tempfile::tempdir().unwrap();
+            let store = testing::open(url.as_deref(), folder.path());
+            let staging = Staging::open(folder.path()).unwrap();
+            let engine = Engine::new(store, staging, Clock::system(), Faults::none(), Limits::default());
+            engine.store().migrate().await.unwrap();
+            let tenant = engine.create_community("Test").await.unwrap().tenant;
+            let users = "INSERT INTO users (tenant, id, version, deleted, field_values, created_at, updated_at)
+                         VALUES (1, 1, 0, FALSE, '{}', 0, 0), (1, 2, 0, FALSE, '{}', 0, 0), (1, 3, 0, FALSE, '{}', 0, 0)";
+            testing::execute(engine.store(), users).await;
+            let (filter, fields) = (Filter::everybody(), engine.fields(tenant).await.unwrap());
+            let mut selection = Selection::open(engine.store(), tenant, &filter, &fields, 1).await.unwrap();
+            let mut found = Vec::new();
+            while let Some(user) = selection.next(1).await.unwrap().first() {
+                found.push(user.id.0);
+                let mut taken = Vec::new();
+                while taken.len() < all(engine.store()) {
+                    taken.push(engine.store().read().await.unwrap());
+                }
+            }
+            assert_eq!(found[0], 1);
+        }
+    }
 }

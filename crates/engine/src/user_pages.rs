@@ -55,11 +55,10 @@ impl Engine {
     ) -> Result<CountedUsers> {
         let wanted = query.wanted(&fields)?;
         let (mut total, mut kept) = (0_u64, Vec::<User>::new());
-        let mut connection = self.store().read().await?;
         let entries = self.limits().index_entries;
-        let mut selection = Selection::open(&mut connection, caller.tenant, filter, &fields, entries).await?;
+        let mut selection = Selection::open(self.store(), caller.tenant, filter, &fields, entries).await?;
         loop {
-            let users = selection.next(&mut connection, usize::MAX).await?;
+            let users = selection.next(usize::MAX).await?;
             if users.is_empty() {
                 break;
             }

@@ -2,6 +2,7 @@
 
 use crate::dialect::Dialect;
 use crate::error::{Result, StoreError};
+use crate::held::Held;
 use crate::rows::Rows;
 use crate::{postgres, sqlite};
 use jiff::Timestamp;
@@ -147,7 +148,8 @@ impl Row<'_> {
 /// A connection to the database.
 #[derive(Debug)]
 pub struct Connection {
-    pub(crate) inner: Inner,
+    inner: Inner,
+    _held: Held,
 }
 
 #[derive(Debug)]
@@ -157,6 +159,10 @@ pub(crate) enum Inner {
 }
 
 impl Connection {
+    pub(crate) fn new(inner: Inner, held: Held) -> Self {
+        Self { inner, _held: held }
+    }
+
     pub(crate) fn dialect(&self) -> Dialect {
         match &self.inner {
             Inner::Sqlite(_) => Dialect::Sqlite,

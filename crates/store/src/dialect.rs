@@ -66,4 +66,10 @@ impl Dialect {
             }
         }
     }
+
+    /// The jobs in the queue, as `q`, each with its row, as `j`. SQLite would rather go through all jobs that there ever were, of
+    /// which it does not know how many there are.
+    pub fn open_jobs(self) -> String {
+        format!("job_queue AS q {} jobs AS j ON j.tenant = q.tenant AND j.id = q.job_id", self.join())
+    }
 }

@@ -2,10 +2,13 @@
 
 use crate::connection::params;
 use crate::error::Result;
-use crate::{Connection, JobRef, Transaction};
+use crate::jobs::{COLUMNS, job};
+use crate::rows::Rows;
+use crate::{Connection, Job, JobRef, Transaction};
 use jiff::Timestamp;
 use muster_core::id::{JobId, Tenant, UserId};
 use muster_core::webhook::DeliveryStatus;
+use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
 
 impl Connection {
@@ -29,7 +32,31 @@ impl Connection {
     }
 }
 
+impl Connection {
+    /// The jobs that erasures wait for that were asked for until a time, and on which nobody works: they are paused, or wait in
+    /// their queue. Another erasure is none of them.
+    pub async fn list_jobs_in_the_way(&mut self, tenant: Tenant, until: Timestamp) -> Result<Vec<JobRef>> {
+        let sql = format!(
+            "SELECT DISTINCT o.id FROM {} {} jobs AS o ON o.tenant = j.tenant AND o.id = j.waits_for
+             WHERE q.tenant = $1 AND j.kind = 'erase' AND j.state = 'running' AND j.submitted_at <= $2
+               AND o.kind <> 'erase' AND o.state IN ('queued', 'paused')",
+            self.dialect().open_jobs(),
+            self.dialect().join()
+        );
+        let params = params![tenant.0, until.as_microsecond()];
+        self.query(&sql, params, |row| Ok(JobRef { tenant, id: row.parsed(0)? })).await
+    }
+}
+
 impl Transaction {
+    /// Lets no job of the community be made or begin until the transaction ends. The community must be locked.
+    pub async fn hold_jobs_back(&mut self, tenant: Tenant) -> Result<()> {
+        self.execute("UPDATE counters SET next_job = next_job WHERE tenant = $1", params![tenant.0]).await?;
+        let sql = "UPDATE jobs SET number = number WHERE tenant = $1 AND state IN ('queued', 'paused')
+                   AND id IN (SELECT job_id FROM job_queue WHERE tenant = $1)";
+        self.execute(sql, params![tenant.0]).await.map(drop)
+    }
+
     /// Removes a user and its history. Its keys and its entries in the index must go in the same transaction.
     pub async fn erase_user(&mut self, tenant: Tenant, user: UserId) -> Result<()> {
         for table in ["changes", "user_blocks", "user_openings"] {
@@ -48,14 +75,26 @@ impl Transaction {
 
     /// Notes that the file of a job is gone. The time is that of the first note.
     pub async fn note_file_erased(&mut self, of: JobRef, at: Timestamp) -> Result<()> {
-        let sql = "UPDATE jobs SET file_erased_at = coalesce(file_erased_at, $3) WHERE tenant = $1 AND id = $2";
+        let sql = "UPDATE jobs SET file_erased_at = coalesce(file_erased_at, $3), has_leftovers = TRUE
+                   WHERE tenant = $1 AND id = $2";
         self.execute(sql, params![of.tenant.0, &of.id.to_string(), at.as_microsecond()]).await.map(drop)
     }
 
     /// Notes that the results of a job are gone. The time is that of the first note.
     pub async fn note_results_expired(&mut self, of: JobRef, at: Timestamp) -> Result<()> {
-        let sql = "UPDATE jobs SET results_expired_at = coalesce(results_expired_at, $3) WHERE tenant = $1 AND id = $2";
+        let sql = "UPDATE jobs SET results_expired_at = coalesce(results_expired_at, $3), has_leftovers = TRUE
+                   WHERE tenant = $1 AND id = $2";
         self.execute(sql, params![of.tenant.0, &of.id.to_string(), at.as_microsecond()]).await.map(drop)
+    }
+
+    /// Notes that of what is noted as gone nothing is left.
+    pub async fn note_removed(&mut self, of: &[JobRef]) -> Result<()> {
+        let rows = Rows::new()
+            .int("tenant", of.iter().map(|of| of.tenant.0).collect())
+            .text("id", of.iter().map(|of| of.id.to_string()).collect());
+        let sql =
+            "UPDATE jobs SET has_leftovers = FALSE FROM {rows} AS r WHERE jobs.tenant = r.tenant AND jobs.id = r.id";
+        self.execute_rows(sql, &[], &rows).await.map(drop)
     }
 }
 
@@ -69,6 +108,16 @@ pub enum KeptOfJob {
 }
 
 impl Connection {
+    /// Jobs of which something is noted as gone and may still be there.
+    pub async fn list_jobs_with_leftovers<S: DeserializeOwned>(
+        &mut self,
+        tenant: Tenant,
+        limit: u32,
+    ) -> Result<Vec<Job<S>>> {
+        let sql = format!("SELECT {COLUMNS} FROM jobs WHERE tenant = $1 AND has_leftovers ORDER BY id LIMIT $2");
+        self.query(&sql, params![tenant.0, i64::from(limit)], job).await
+    }
+
     /// Jobs that ended until a time, are tidied up, and of which this is not noted as gone; those that ended first come
     /// first.
     pub async fn list_jobs_to_clear(
@@ -94,9 +143,11 @@ impl Connection {
 
     /// Whether somebody of the community is to be erased and is not yet.
     pub async fn has_open_erasure(&mut self, tenant: Tenant) -> Result<bool> {
-        let sql = "SELECT count(*) FROM job_queue AS q JOIN jobs AS j ON j.tenant = q.tenant AND j.id = q.job_id
-                   WHERE q.tenant = $1 AND j.kind = 'erase' AND j.state <> 'cancelled'";
-        Ok(self.query_one(sql, params![tenant.0], |row| row.int(0)).await? > 0)
+        let sql = format!(
+            "SELECT count(*) FROM {} WHERE q.tenant = $1 AND j.kind = 'erase' AND j.state <> 'cancelled'",
+            self.dialect().open_jobs()
+        );
+        Ok(self.query_one(&sql, params![tenant.0], |row| row.int(0)).await? > 0)
     }
 }
 

@@ -30,9 +30,11 @@ impl Connection {
     /// How many jobs of exactly this actor are not over.
     pub async fn count_open_jobs_of(&mut self, tenant: Tenant, actor: &Actor) -> Result<u64> {
         let actor = serde_json::to_string(actor).map_err(|error| StoreError::Corrupt(error.to_string()))?;
-        let sql = "SELECT count(*) FROM job_queue AS q JOIN jobs AS j ON j.tenant = q.tenant AND j.id = q.job_id
-                   WHERE q.tenant = $1 AND j.state <> 'cancelled' AND j.actor = $2";
-        self.query_one(sql, params![tenant.0, &actor], |row| Ok(row.int(0)? as u64)).await
+        let sql = format!(
+            "SELECT count(*) FROM {} WHERE q.tenant = $1 AND j.state <> 'cancelled' AND j.actor = $2",
+            self.dialect().open_jobs()
+        );
+        self.query_one(&sql, params![tenant.0, &actor], |row| Ok(row.int(0)? as u64)).await
     }
 
     /// How many jobs of these kinds there are.

@@ -5,6 +5,7 @@
 //! wakes up writes nothing.
 
 use crate::connection::{Param, Row, params};
+use crate::dialect::Dialect;
 use crate::error::{Result, StoreError};
 use crate::{Connection, Transaction};
 use jiff::Timestamp;
@@ -266,6 +267,32 @@ fn opt_id(row: &Row<'_>, i: usize) -> Result<Option<JobId>> {
     row.opt_text(i)?.is_some().then(|| row.parsed(i)).transpose()
 }
 
+/// The statement of [`Connection::list_claimable`]. A job of a named queue waits for every earlier one of that queue, an erasure
+/// for the one that it was put off for. A cancelled one waits for nothing but to be tidied up.
+pub(crate) fn claimable(dialect: Dialect) -> String {
+    format!(
+        "SELECT j.tenant, j.id FROM {open}
+         WHERE j.state IN ('queued', 'running', 'cancelled') AND j.size_bytes <= $1
+           AND (j.lease_expires_at IS NULL OR j.lease_expires_at < {now})
+           AND (j.state = 'cancelled' OR NOT EXISTS (
+                    SELECT 1 FROM jobs AS e WHERE e.tenant = j.tenant AND e.queue = j.queue
+                    AND e.number < j.number AND e.state IN ('queued', 'running', 'paused'))
+                AND NOT EXISTS (SELECT 1 FROM job_queue AS o WHERE o.job_id = j.waits_for))
+         ORDER BY q.submitted_at, j.number LIMIT $2",
+        open = dialect.open_jobs(),
+        now = dialect.now()
+    )
+}
+
+/// The statement of [`Connection::list_lease_owners`].
+pub(crate) fn lease_owners(dialect: Dialect) -> String {
+    format!("SELECT DISTINCT j.lease_owner FROM {} WHERE j.lease_owner IS NOT NULL", dialect.open_jobs())
+}
+
+/// The statement of [`Transaction::release_leases`].
+pub(crate) const RELEASE_LEASES: &str = "UPDATE jobs SET lease_owner = NULL, lease_expires_at = NULL
+    WHERE (tenant, id) IN (SELECT tenant, job_id FROM job_queue) AND lease_owner = $1";
+
 impl Connection {
     /// The job of an id.
     pub async fn get_job<S: DeserializeOwned>(&mut self, tenant: Tenant, id: JobId) -> Result<Option<Job<S>>> {
@@ -314,9 +341,11 @@ impl Connection {
     /// How many jobs of the community are not over.
     pub async fn count_open_jobs(&mut self, tenant: Tenant) -> Result<u64> {
         // One that was cancelled and still has to be tidied up is over.
-        let sql = "SELECT count(*) FROM job_queue AS q JOIN jobs AS j ON j.tenant = q.tenant AND j.id = q.job_id
-                   WHERE q.tenant = $1 AND j.state <> 'cancelled'";
-        self.query_one(sql, params![tenant.0], |row| Ok(row.int(0)? as u64)).await
+        let sql = format!(
+            "SELECT count(*) FROM {} WHERE q.tenant = $1 AND j.state <> 'cancelled'",
+            self.dialect().open_jobs()
+        );
+        self.query_one(&sql, params![tenant.0], |row| Ok(row.int(0)? as u64)).await
     }
 
     /// The jobs of the community that are not over, the oldest first.
@@ -331,29 +360,14 @@ impl Connection {
     /// Jobs that nobody works on and that nothing holds up, the oldest first: at most `limit`, and only inputs of at
     /// most `size_bytes`.
     pub async fn list_claimable(&mut self, size_bytes: u64, limit: u32) -> Result<Vec<JobRef>> {
-        // A job of a named queue waits for every earlier one of that queue. A cancelled one waits to be tidied up. An erasure
-        // waits for every earlier job of the community: they may bring back whom it erases.
-        let sql = format!(
-            "SELECT j.tenant, j.id FROM job_queue AS q JOIN jobs AS j ON j.tenant = q.tenant AND j.id = q.job_id
-             WHERE j.state IN ('queued', 'running', 'cancelled') AND j.size_bytes <= $1
-               AND (j.lease_expires_at IS NULL OR j.lease_expires_at < {now})
-               AND NOT EXISTS (SELECT 1 FROM jobs AS e WHERE e.tenant = j.tenant AND e.queue = j.queue
-                               AND e.number < j.number AND e.state IN ('queued', 'running', 'paused'))
-               AND NOT (j.kind = 'erase' AND j.state <> 'cancelled' AND EXISTS (
-                   SELECT 1 FROM job_queue AS o JOIN jobs AS e ON e.tenant = o.tenant AND e.id = o.job_id
-                   WHERE o.tenant = j.tenant AND e.number < j.number))
-             ORDER BY q.submitted_at, j.number LIMIT $2",
-            now = self.dialect().now()
-        );
+        let sql = claimable(self.dialect());
         let params = params![i64::try_from(size_bytes).unwrap_or(i64::MAX), i64::from(limit)];
         self.query(&sql, params, |row| Ok(JobRef { tenant: Tenant(row.int(0)?), id: row.parsed(1)? })).await
     }
 
-    /// The owners of leases that have not expired.
+    /// Who has leases, those that expired among them.
     pub async fn list_lease_owners(&mut self) -> Result<Vec<String>> {
-        let sql = "SELECT DISTINCT j.lease_owner FROM job_queue AS q JOIN jobs AS j ON j.tenant = q.tenant AND j.id = q.job_id
-                   WHERE j.lease_owner IS NOT NULL AND j.lease_expires_at IS NOT NULL";
-        self.query(sql, &[], |row| row.string(0)).await
+        self.query(&lease_owners(self.dialect()), &[], |row| row.string(0)).await
     }
 }
 
@@ -545,8 +559,15 @@ impl Transaction {
 
     /// Lets go of the leases of an owner who is known to be gone, so that nobody waits for them to expire.
     pub async fn release_leases(&mut self, owner: &str) -> Result<u64> {
-        let sql = "UPDATE jobs SET lease_owner = NULL, lease_expires_at = NULL WHERE lease_owner = $1";
-        self.execute(sql, params![owner]).await
+        self.execute(RELEASE_LEASES, params![owner]).await
+    }
+
+    /// Gives a claimed job back until another one is over. False where the lease was lost.
+    pub async fn put_off_job(&mut self, of: JobRef, attempt: i64, other: JobId) -> Result<bool> {
+        let sql = "UPDATE jobs SET lease_owner = NULL, lease_expires_at = NULL, fruitless_attempts = 0, waits_for = $4
+                   WHERE tenant = $1 AND id = $2 AND attempt = $3 AND lease_owner IS NOT NULL";
+        let (id, other) = (of.id.to_string(), other.to_string());
+        Ok(self.execute(sql, params![of.tenant.0, &id, attempt, &other]).await? == 1)
     }
 
     /// Cancels a job at once, whoever works on it: the attempt is raised, so that worker writes nothing more. A worker

@@ -13,6 +13,7 @@ pub mod dialect;
 mod erasure;
 mod error;
 mod fields;
+mod held;
 mod history;
 mod idempotency;
 mod job_log;
@@ -56,6 +57,7 @@ pub use waiting::OpenJobs;
 pub use webhooks::{NewWebhook, Webhook, WebhookEdit};
 
 use dialect::Dialect;
+use held::Held;
 use postgres::Postgres;
 use sqlite::Sqlite;
 use std::path::Path;
@@ -92,21 +94,30 @@ impl Store {
     }
 
     /// A connection for reading. Each statement sees what is committed when it begins.
+    ///
+    /// There are few, and whoever comes when all are taken waits: take one for a batch and give it back, and never a second one
+    /// with one in hand, which as many tasks as there are connections would wait for for ever. Inside of a transaction,
+    /// read through it.
     pub async fn read(&self) -> Result<Connection> {
-        match &self.backend {
-            Backend::Sqlite(sqlite) => sqlite.reader().await,
-            Backend::Postgres(postgres) => postgres.connection().await,
-        }
+        let held = Held::new();
+        let inner = match &self.backend {
+            Backend::Sqlite(sqlite) => sqlite.reader().await?,
+            Backend::Postgres(postgres) => postgres.connection().await?,
+        };
+        Ok(Connection::new(inner, held))
     }
 
-    /// Begins a transaction that may write. On SQLite it waits for its turn and then has the database to itself.
+    /// Begins a transaction that may write. On SQLite it waits for its turn and then has the database to itself. What
+    /// [`Self::read`] says of connections holds for it too.
     ///
     /// A transaction that is dropped without [`Transaction::commit`] is rolled back.
     pub async fn begin(&self) -> Result<Transaction> {
-        match &self.backend {
-            Backend::Sqlite(sqlite) => sqlite.begin().await,
-            Backend::Postgres(postgres) => postgres.begin().await,
-        }
+        let held = Held::new();
+        let inner = match &self.backend {
+            Backend::Sqlite(sqlite) => sqlite.begin().await?,
+            Backend::Postgres(postgres) => postgres.begin().await?,
+        };
+        Ok(Transaction::new(Connection::new(inner, held)))
     }
 
     /// Whether the database answers.

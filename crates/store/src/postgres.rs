@@ -1,6 +1,6 @@
 //! PostgreSQL: a pool of connections.
 
-use crate::connection::{Connection, Inner, Param, Row, Transaction};
+use crate::connection::{Inner, Param, Row};
 use crate::error::{Result, StoreError};
 use crate::rows::{Column, Rows};
 use bytes::BytesMut;
@@ -9,7 +9,7 @@ use std::error::Error;
 use tokio_postgres::NoTls;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
-/// How many statements run side by side.
+/// How many statements run side by side, in transactions or not; see [`crate::Store::read`].
 const CONNECTIONS: usize = 16;
 
 /// A process that stops in the middle of a transaction, or whose machine vanishes, would keep its locks, and with them its
@@ -32,14 +32,18 @@ impl Postgres {
         Ok(Self { pool: pool.map_err(|error| StoreError::Address(error.to_string()))? })
     }
 
-    pub(crate) async fn connection(&self) -> Result<Connection> {
-        Ok(Connection { inner: Inner::Postgres(Handle(Some(self.pool.get().await?))) })
+    pub(crate) async fn connection(&self) -> Result<Inner> {
+        Ok(Inner::Postgres(self.handle().await?))
     }
 
-    pub(crate) async fn begin(&self) -> Result<Transaction> {
-        let mut connection = self.connection().await?;
-        connection.batch(BEGIN).await?;
-        Ok(Transaction::new(connection))
+    pub(crate) async fn begin(&self) -> Result<Inner> {
+        let mut handle = self.handle().await?;
+        handle.batch(BEGIN).await?;
+        Ok(Inner::Postgres(handle))
+    }
+
+    async fn handle(&self) -> Result<Handle> {
+        Ok(Handle(Some(self.pool.get().await?)))
     }
 }
 

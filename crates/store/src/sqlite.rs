@@ -6,7 +6,7 @@
 //! Statements run on the caller's thread inside `block_in_place`, so the runtime must be a multi-threaded one. A hop to
 //! another thread for each call costs more than most statements (docs/adr/0001-sql-library.md).
 
-use crate::connection::{Connection, Inner, Param, Row, Transaction};
+use crate::connection::{Inner, Param, Row};
 use crate::error::Result;
 use crate::rows::Rows;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
-/// How many reads run side by side.
+/// How many reads run side by side; see [`crate::Store::read`].
 const READERS: usize = 6;
 /// How long a writer waits for writers of other processes, in steps of [`BUSY_STEP`].
 const BUSY_STEPS: i32 = 15_000;
@@ -53,22 +53,22 @@ impl Sqlite {
         })
     }
 
-    pub(crate) async fn reader(&self) -> Result<Connection> {
+    pub(crate) async fn reader(&self) -> Result<Inner> {
         let permit = self.permits.clone().acquire_owned().await.expect("the semaphore is never closed");
         let idle = self.readers.idle.lock().expect("no one panics with the lock").pop();
         let connection = match idle {
             Some(connection) => connection,
             None => self.readers.open()?,
         };
-        let handle = Handle::Reader { connection: Some(connection), pool: self.readers.clone(), _permit: permit };
-        Ok(Connection { inner: Inner::Sqlite(handle) })
+        let pool = self.readers.clone();
+        Ok(Inner::Sqlite(Handle::Reader { connection: Some(connection), pool, _permit: permit }))
     }
 
-    pub(crate) async fn begin(&self) -> Result<Transaction> {
+    pub(crate) async fn begin(&self) -> Result<Inner> {
         // Tokio's mutex is first come, first served: jobs and single edits take turns, commit by commit.
         let mut handle = Handle::Writer(self.writer.clone().lock_owned().await);
         handle.batch("BEGIN IMMEDIATE")?;
-        Ok(Transaction::new(Connection { inner: Inner::Sqlite(handle) }))
+        Ok(Inner::Sqlite(handle))
     }
 }
 

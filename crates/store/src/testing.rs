@@ -70,24 +70,36 @@ pub async fn plan(store: &Store, sql: &str) -> Vec<String> {
 pub async fn history_plans(store: &Store) -> Vec<(String, Vec<String>)> {
     let mut plans = Vec::new();
     for sql in crate::history::list::statements(store.dialect()) {
-        let mut tx = store.begin().await.expect("the database answers");
-        let explain = match store.dialect() {
-            Dialect::Sqlite => format!("EXPLAIN QUERY PLAN {}", sql.replace('$', "?")),
-            Dialect::Postgres => {
-                // To small tables the planner prefers to read them whole.
-                let large =
-                    "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off;
-                             SET LOCAL plan_cache_mode = force_generic_plan";
-                tx.batch(&format!("{large}; DEALLOCATE ALL; PREPARE planned AS {sql}"))
-                    .await
-                    .expect("it is a statement");
-                let count = (1..).take_while(|i| sql.contains(&format!("${i}"))).count();
-                format!("EXPLAIN (COSTS OFF) EXECUTE planned ({})", vec!["NULL"; count].join(", "))
-            }
-        };
-        let column = if store.dialect() == Dialect::Sqlite { 3 } else { 0 };
-        let lines = tx.query(&explain, &[], |row| row.string(column)).await.expect("the statement is right");
+        let lines = explain(store, &sql).await;
         plans.push((sql, lines));
     }
     plans
+}
+
+/// How it would answer what workers ask all the time.
+pub async fn job_plans(store: &Store) -> Vec<String> {
+    use crate::jobs::{RELEASE_LEASES, claimable, lease_owners};
+    let mut plans = Vec::new();
+    for sql in [claimable(store.dialect()), lease_owners(store.dialect()), RELEASE_LEASES.to_owned()] {
+        plans.push(explain(store, &sql).await.join("\n"));
+    }
+    plans
+}
+
+async fn explain(store: &Store, sql: &str) -> Vec<String> {
+    let mut tx = store.begin().await.expect("the database answers");
+    let (column, explain) = match store.dialect() {
+        Dialect::Sqlite => (3, format!("EXPLAIN QUERY PLAN {}", sql.replace('$', "?"))),
+        Dialect::Postgres => {
+            // To small tables the planner prefers to read them whole.
+            let large =
+                "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off;
+                         SET LOCAL plan_cache_mode = force_generic_plan";
+            tx.batch(&format!("{large}; DEALLOCATE ALL; PREPARE planned AS {sql}")).await.expect("it is a statement");
+            let count = (1..).take_while(|i| sql.contains(&format!("${i}"))).count();
+            let given = if count > 0 { format!("({})", vec!["NULL"; count].join(", ")) } else { String::new() };
+            (0, format!("EXPLAIN (COSTS OFF) EXECUTE planned {given}"))
+        }
+    };
+    tx.query(&explain, &[], |row| row.string(column)).await.expect("the statement is right")
 }

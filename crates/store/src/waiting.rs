@@ -25,9 +25,9 @@ impl Connection {
     pub async fn count_jobs_by_state(&mut self) -> Result<Vec<OpenJobs>> {
         let sql = format!(
             "SELECT j.kind, j.state, count(*), count(CASE WHEN j.lease_expires_at >= {} THEN 1 END), min(j.submitted_at)
-             FROM job_queue AS q JOIN jobs AS j ON j.tenant = q.tenant AND j.id = q.job_id
-             GROUP BY j.kind, j.state ORDER BY j.kind, j.state",
-            self.dialect().now()
+             FROM {} GROUP BY j.kind, j.state ORDER BY j.kind, j.state",
+            self.dialect().now(),
+            self.dialect().open_jobs()
         );
         self.query(&sql, &[], |row| {
             let unknown = |text: &str| StoreError::Corrupt(format!("a job holds the word \"{text}\""));

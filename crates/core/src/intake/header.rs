@@ -289,13 +289,16 @@ pub(super) fn unknown(name: &str, normal: &str, fields: &FieldSet) -> String {
     let nearest = fields
         .active()
         .flat_map(|field| {
-            [&field.name, &field.key].map(|text| (strsim::normalized_levenshtein(normal, &normalize_name(text)), field))
+            let likeness = |text: &String| strsim::normalized_damerau_levenshtein(normal, &normalize_name(text));
+            [&field.name, &field.key].map(|text| (likeness(text), field))
         })
         .max_by(|a, b| a.0.total_cmp(&b.0))
-        .filter(|(likeness, _)| *likeness >= 0.6);
+        .filter(|(likeness, _)| *likeness >= 0.7);
     match nearest {
         Some((_, field)) => format!("no field is called \"{}\"; did you mean \"{}\"?", excerpt(name), field.name),
-        None => format!("no field is called \"{}\"", excerpt(name)),
+        None => {
+            format!("no field is called \"{}\"; make it, or pass over it with unknown_columns=ignore", excerpt(name))
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use super::row::RowParser;
 use crate::error::{Code, RowError, excerpt};
 use crate::field::{Field, FieldNumber, normalize_name};
 use crate::identity::Identity;
+use crate::json::Unclear;
 use crate::key::Key;
 use crate::patch::Patch;
 use crate::plan::{Edit, Row};
@@ -185,12 +186,10 @@ impl RowParser<'_> {
         match serde_json::from_str(value.get()) {
             Ok(json) => patch_from_json_with(field, &json, &self.dates)
                 .map_err(|misfit| misfit.in_cell(&field.key, &text_of(value))),
-            Err(_) => wrong(Code::InvalidJson, HALF),
+            Err(_) => wrong(Code::InvalidJson, &Unclear::Surrogate.to_string()),
         }
     }
 }
-
-const HALF: &str = "a string has half of a surrogate pair, which is no character";
 
 /// The members of an object that is a part of a record; null is the same as nothing.
 fn members<'a>(name: &str, value: &'a RawValue) -> Result<Vec<(Cow<'a, str>, &'a RawValue)>, RowError> {
@@ -287,9 +286,7 @@ fn flawed(flaw: Flaw) -> RowError {
     let message = match flaw {
         Flaw::Grammar(grammar) => format!("the line is not JSON: {} at character {}", grammar.why, grammar.character),
         Flaw::NoObject => "a record is an object such as {\"email\": …, \"values\": {…}}".to_owned(),
-        Flaw::Surrogate => HALF.to_owned(),
-        Flaw::Repeated(name) => format!("\"{}\" stands twice in the same object", excerpt(&name)),
-        Flaw::TooDeep => "brackets are nested more than 100 deep".to_owned(),
+        Flaw::Unclear(unclear) => unclear.to_string(),
     };
     RowError::row(Code::InvalidJson, message)
 }

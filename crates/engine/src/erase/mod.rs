@@ -4,31 +4,40 @@
 //! kept answers, and last, in one transaction, takes the user away with keys, index and history. So whoever dies in between
 //! leaves a user by whom the next attempt finds the same again; each step done twice is done once. What the person was ever
 //! called is known from the history ([`subject`]).
+//!
+//! A job that is not over and holds the person is waited for: the erasure is put off until that has ended, and begins again. One
+//! that does not go on by itself is cancelled in the end ([`Engine::clear_the_way`]).
 
+mod looked;
 mod scrub;
 mod subject;
+mod words;
 
 use crate::caller::Caller;
 use crate::change::check_version;
 use crate::clock::job_id;
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
+use crate::events;
 use crate::index::IndexChanges;
 use crate::job::{Input, Job, reference};
 use crate::jobs::JobView;
 use crate::run::{Run, Step};
+use jiff::{SignedDuration, Timestamp};
+use looked::{Looked, Way};
 use muster_core::field::FieldSet;
-use muster_core::id::{JobId, UserId};
+use muster_core::id::{JobId, Tenant, UserId};
 use muster_core::job::{Counts, JobKind, JobOptions, JobState};
 use muster_core::key::UserKey;
 use muster_core::scope::Scope;
 use muster_core::user::User;
-use muster_store::{Family, JobFilter, KeyMoves, NewJob, Progress, Transaction};
-use std::collections::BTreeSet;
+use muster_store::{Family, KeyMoves, NewJob, Progress, Transaction};
 use subject::Subject;
 
 /// How many jobs are looked at in one reading, and how many answers.
 const BATCH: u32 = 100;
+/// How long an erasure lets a job rest that holds the person, counted from when it was asked for.
+const PATIENCE: SignedDuration = SignedDuration::from_hours(24);
 /// What stands where an answer named the person.
 const BLANK_ANSWER: &[u8] = br#"{"notice":"The answer named somebody who was erased."}"#;
 
@@ -64,6 +73,28 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Cancels the jobs that erasures have waited for too long and that nobody works on: they are paused, or wait for one that is.
+    /// What they have applied stays.
+    pub(crate) async fn clear_the_way(&self, tenant: Tenant, now: Timestamp) -> Result<()> {
+        let until = now.checked_sub(PATIENCE).unwrap_or(Timestamp::MIN);
+        let held = self.store().read().await?.list_jobs_in_the_way(tenant, until).await?;
+        for of in held {
+            let mut tx = self.store().begin().await?;
+            tx.lock_job(of).await?;
+            let job: Option<Job> = tx.get_job(tenant, of.id).await?;
+            let rests = job.is_some_and(|job| matches!(job.state, JobState::Queued | JobState::Paused));
+            if rests && tx.cancel_job(of, now).await? {
+                events::record(&mut tx, of, JobState::Cancelled, now).await?;
+                tx.commit().await?;
+                tracing::info!(job = %of.id, "a job that did not go on was cancelled: it holds somebody who is erased");
+                self.submitted().notify_one();
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Run {
     /// Erases the user of the job, or ends the job where that is done.
     pub(crate) async fn erase(&mut self) -> Result<Step> {
@@ -76,41 +107,33 @@ impl Run {
         let user = self.job.source.erases.ok_or_else(damaged)?;
         let fields = self.engine.fields(self.job.tenant).await?;
         let subject = Subject::load(&self.engine, self.job.tenant, user, &fields).await?;
-        if let Some(subject) = &subject {
-            if !self.scrub_jobs(subject, &fields).await? {
-                return self.release().await;
+        let Some(subject) = &subject else {
+            let taken = self.take_away(None, &fields).await?;
+            return Ok(taken.unwrap_or(Step::Applied(0)));
+        };
+        let mut looked = Looked::default();
+        loop {
+            match self.look_through(&mut looked, subject, &fields).await? {
+                Way::Free => {}
+                Way::Lost => return self.release().await,
+                Way::Held(by) => return self.put_off(by).await,
             }
             self.pass("erase.scrubbed").await?;
             self.blank_answers(subject).await?;
             self.pass("erase.answered").await?;
-        }
-        self.take_away(subject.as_ref(), &fields).await
-    }
-
-    /// Takes the person out of every job that has ended. False where the job is not this run's any more.
-    async fn scrub_jobs(&self, subject: &Subject, fields: &FieldSet) -> Result<bool> {
-        let store = self.engine.store();
-        let touched: BTreeSet<JobId> = store.read().await?.list_jobs_of_user(self.job.tenant, subject.id()).await?;
-        let mut filter = JobFilter::default();
-        loop {
-            let jobs: Vec<Job> = store.read().await?.list_jobs(self.job.tenant, &filter, BATCH).await?;
-            let Some(last) = jobs.last() else { return Ok(true) };
-            filter.before = Some(last.number);
-            // What is cancelled and not tidied up is open.
-            let ended = |job: &&Job| job.state.is_final() && (job.results.is_some() || job.prepared.is_none());
-            for job in jobs.iter().filter(ended) {
-                if self.pulse.is_lost() {
-                    return Ok(false);
-                }
-                let staging = self.engine.staging();
-                let holds = tokio::task::block_in_place(|| scrub::scrub(staging, job, subject, fields))?;
-                // Whoever died between the note and the removal could not look into it again.
-                let left = job.file_erased_at.is_some() && !job.staged.is_empty() && staging.exists(&job.staged);
-                if holds || left || touched.contains(&job.id) && job.source.file.is_some() {
-                    self.erase_file(job).await?;
-                }
+            if let Some(step) = self.take_away(Some((subject, &looked)), &fields).await? {
+                return Ok(step);
             }
         }
+    }
+
+    /// Gives the job back until another one is over.
+    async fn put_off(&self, other: JobId) -> Result<Step> {
+        let mut tx = self.engine.store().begin().await?;
+        let put_off = tx.put_off_job(reference(&self.job), self.job.attempt, other).await?;
+        tx.commit().await?;
+        tracing::info!(job = %self.job.id, %other, "an erasure waits for a job that holds the person");
+        Ok(if put_off { Step::Released } else { Step::Lost })
     }
 
     /// Removes the file of a job, and says so first: a reader then hears why it is not there.
@@ -141,25 +164,30 @@ impl Run {
         }
     }
 
-    /// Takes the user away and counts it, in one transaction. Where the user changed since the jobs were gone through, they
-    /// are gone through again.
-    async fn take_away(&mut self, subject: Option<&Subject>, fields: &FieldSet) -> Result<Step> {
+    /// Takes the user away and counts it, in one transaction. None where jobs have begun that were not looked at. Where the
+    /// user changed since the jobs were gone through, they are gone through again.
+    async fn take_away(&mut self, whom: Option<(&Subject, &Looked)>, fields: &FieldSet) -> Result<Option<Step>> {
         let (of, tenant) = (reference(&self.job), self.job.tenant);
-        let erased = u64::from(subject.is_some());
+        let erased = u64::from(whom.is_some());
         let counts = Counts { updated: erased, unchanged: 1 - erased, ..Counts::default() };
         let mut tx = self.engine.store().begin().await?;
         let progress = Progress { from: 0, to: 1, counts, affected: erased };
         if !tx.advance_job(of, self.job.attempt, &progress).await?
             || !tx.heartbeat(of, self.job.attempt, Some((0, 1))).await?
         {
-            return Ok(Step::Lost);
+            return Ok(Some(Step::Lost));
         }
-        if let Some(subject) = subject {
+        if let Some((subject, looked)) = whom {
+            tx.lock_community(tenant).await?;
+            tx.hold_jobs_back(tenant).await?;
+            if looked.has_missed(&mut tx, tenant).await? {
+                return Ok(None);
+            }
             let held = tx.lock_users(tenant, &[subject.id()], fields).await?.pop().map(|loaded| loaded.user);
             let same = held.filter(|user| user.version == subject.version());
-            let Some(user) = same else { return Ok(Step::Applied(0)) };
+            let Some(user) = same else { return Ok(Some(Step::Applied(0))) };
             if !remove(&mut tx, &self.job, &user, fields).await? {
-                return Ok(Step::Applied(0));
+                return Ok(Some(Step::Applied(0)));
             }
         }
         self.pass("erase.written").await?;
@@ -168,7 +196,7 @@ impl Run {
         self.pass("erase.committed").await?;
         (self.job.cursor, self.job.affected) = (1, erased);
         self.job.counts = Counts { received: 1, ..counts };
-        Ok(Step::Applied(1))
+        Ok(Some(Step::Applied(1)))
     }
 }
 

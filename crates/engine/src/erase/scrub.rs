@@ -1,11 +1,11 @@
-//! Takes a person out of what a job that has ended keeps in the staging area. What is kept of others stays as it was; an
-//! object is replaced as a whole, and only where something in it goes.
+//! Takes a person out of what a job that has ended keeps in the staging area, and looks for one in what a job works with that
+//! has not. What is kept of others stays as it was; an object is replaced as a whole, and only where something in it goes.
 
 use super::subject::Subject;
 use crate::error::Result;
 use crate::frames;
 use crate::input::open_records;
-use crate::job::{Job, reference};
+use crate::job::{Job, PARENT_OUTCOMES, PARENT_PLAN, object, reference};
 use crate::prepare::{PreparedRow, past_outcomes};
 use crate::staging::Staging;
 use muster_core::error::RowError;
@@ -17,6 +17,7 @@ use muster_core::intake::row::RowParser;
 use muster_core::key::Key;
 use muster_core::outcome::{Outcome, Reason};
 use muster_core::plan::Row;
+use serde::de::DeserializeOwned;
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
 
@@ -43,6 +44,47 @@ pub(super) fn scrub(staging: &Staging, job: &Job, subject: &Subject, fields: &Fi
     Ok(holds || is_in_command(staging, job, subject)?)
 }
 
+/// Whether a job that is not over holds the person, or may: in what it was given or what was made of that.
+pub(super) fn may_hold(staging: &Staging, job: &Job, subject: &Subject, fields: &FieldSet) -> Result<bool> {
+    if job.started_at.is_some() && job.prepared.is_none() && job.source.file.is_none() {
+        // Whom it is about is being found out.
+        return Ok(true);
+    }
+    let of = reference(job);
+    let planned = job.prepared.iter().map(|made| made.rows.clone()).chain([object(of, PARENT_PLAN)]);
+    for name in planned.filter(|name| staging.exists(name)) {
+        if any(staging, &name, |row: &PreparedRow| is_planned(row, subject, fields))? {
+            return Ok(true);
+        }
+    }
+    let decided = job.prepared.iter().map(|made| made.outcomes.clone()).chain([object(of, PARENT_OUTCOMES)]);
+    for name in decided.filter(|name| staging.exists(name)).chain(outcome_objects(staging, job)) {
+        if any(staging, &name, |outcome: &Outcome| {
+            outcome.user == Some(subject.id()) || is_said(outcome, subject, fields)
+        })? {
+            return Ok(true);
+        }
+    }
+    let columns = job.source.file.as_ref().and_then(|file| file.columns(fields, &job.options).ok());
+    Ok(Search::open(staging, job, columns.as_ref(), subject, fields)?.finish()?
+        || is_in_command(staging, job, subject)?)
+}
+
+/// Whether any of the frames of an object is like this.
+fn any<T: DeserializeOwned>(staging: &Staging, name: &str, is_one: impl Fn(&T) -> bool) -> Result<bool> {
+    let (mut from, mut buffer) = (staging.read(name, 0)?, Vec::new());
+    while frames::read(&mut from, &mut buffer)?.is_some() {
+        if is_one(&frames::decode(&buffer)?) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn is_planned(prepared: &PreparedRow, subject: &Subject, fields: &FieldSet) -> bool {
+    prepared.user == Some(subject.id()) || subject.is_in_row(&prepared.row, fields)
+}
+
 /// The outcomes that a job keeps: its own, and those of the jobs that it repeats.
 fn outcome_objects(staging: &Staging, job: &Job) -> Vec<String> {
     let before = (0..).map(|back| past_outcomes(reference(job), back)).take_while(|name| staging.exists(name));
@@ -67,7 +109,7 @@ fn scrub_outcomes(staging: &Staging, name: &str, subject: &Subject, search: &mut
         let outcome: Outcome = frames::decode(&buffer)?;
         let is_theirs = search.is_theirs(outcome.record)? || outcome.user == Some(subject.id());
         named |= is_theirs;
-        match is_theirs || is_said(&outcome, subject) {
+        match is_theirs || is_said(&outcome, subject, search.fields) {
             true => {
                 let blank = blank(&outcome);
                 changed |= blank != outcome;
@@ -83,10 +125,9 @@ fn scrub_outcomes(staging: &Staging, name: &str, subject: &Subject, search: &mut
 }
 
 /// Whether what is said of another row names the person.
-fn is_said(outcome: &Outcome, subject: &Subject) -> bool {
-    let error = outcome.reason.as_ref().map(|reason| &reason.error);
-    let texts = error.into_iter().flat_map(|error| error.value.iter().chain([&error.message]));
-    texts.chain(&outcome.changes).any(|text| subject.is_in_sentence(text))
+fn is_said(outcome: &Outcome, subject: &Subject, fields: &FieldSet) -> bool {
+    outcome.reason.as_ref().is_some_and(|reason| subject.is_in_error(&reason.error))
+        || outcome.changes.as_ref().is_some_and(|changes| subject.is_in_changes(changes, fields))
 }
 
 /// The outcome without anything that a row or a user said.
@@ -108,7 +149,7 @@ fn scrub_plan(staging: &Staging, name: &str, subject: &Subject, fields: &FieldSe
     let (mut to, mut buffer, mut changed) = (staging.create()?, Vec::new(), false);
     while frames::read(&mut from, &mut buffer)?.is_some() {
         let prepared: PreparedRow = frames::decode(&buffer)?;
-        if prepared.user == Some(subject.id()) || subject.is_in_row(&prepared.row, fields) {
+        if is_planned(&prepared, subject, fields) {
             let row = Row { key: Key::Id(subject.id()), edits: Vec::new(), ..prepared.row };
             let blank = PreparedRow { expected: Some(NO_VERSION), ..PreparedRow::new(Some(subject.id()), row) };
             frames::write(&mut to, &frames::encode(&blank)?)?;
@@ -127,6 +168,7 @@ fn scrub_plan(staging: &Staging, name: &str, subject: &Subject, fields: &FieldSe
 struct Search<'a> {
     records: Option<Records<BufReader<File>>>,
     record: Record,
+    columns: Option<&'a Columns>,
     parser: Option<RowParser<'a>>,
     subject: &'a Subject,
     fields: &'a FieldSet,
@@ -146,7 +188,7 @@ impl<'a> Search<'a> {
         let file = job.source.file.as_ref().filter(|_| job.file_erased_at.is_none());
         let records = file.map(|file| open_records(staging, &job.staged, file, job.source.limits)).transpose()?;
         let parser = columns.map(|columns| RowParser::new(columns, fields, &job.options));
-        Ok(Self { records, record: Record::new(), parser, subject, fields, is_theirs: false, found: false })
+        Ok(Self { records, record: Record::new(), columns, parser, subject, fields, is_theirs: false, found: false })
     }
 
     /// Whether a record is the person's. To be asked in the order of the records.
@@ -169,7 +211,7 @@ impl<'a> Search<'a> {
             Ok(true) => {
                 let row = self.parser.as_ref().and_then(|parser| parser.parse(&self.record).ok());
                 let is_row = row.is_some_and(|row| self.subject.is_in_row(&row, self.fields));
-                self.is_theirs = is_row || self.subject.is_in_record(&self.record);
+                self.is_theirs = is_row || self.subject.is_in_record(&self.record, self.columns);
                 self.found |= self.is_theirs;
                 Ok(true)
             }

@@ -79,11 +79,10 @@ pub(super) async fn prepare(
         // A retry is about those whom the job that it repeats was about.
         true => take_listed(staging, job, &before, &mut rows)?,
         false => {
-            let mut connection = engine.store().read().await?;
             let mut matching =
-                selection::Selection::open(&mut connection, job.tenant, &filter, fields, INDEX_ENTRIES).await?;
+                selection::Selection::open(engine.store(), job.tenant, &filter, fields, INDEX_ENTRIES).await?;
             loop {
-                let users = matching.next(&mut connection, BATCH).await?;
+                let users = matching.next(BATCH).await?;
                 if users.is_empty() {
                     break;
                 }

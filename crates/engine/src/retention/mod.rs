@@ -1,8 +1,8 @@
 //! Removing what is over its time: files, results, history, deliveries. How long each community keeps them stands in its settings.
 //!
 //! A worker does it once a minute, and of all workers the one that holds a lease. Each step is small and can be done twice:
-//! what is gone is noted in the transaction in which it is removed, so nothing is shown as there that is not, and a worker
-//! that dies in between leaves what the next one removes.
+//! what goes is noted before it is removed, so nothing is shown as there that is not, and a worker that dies in between leaves
+//! what the next one removes.
 
 mod history;
 
@@ -36,8 +36,11 @@ impl Engine {
     /// Removes what is over its time by now, of every community.
     pub async fn sweep_expired(&self, now: Timestamp) -> Result<Swept> {
         let mut swept = Swept::default();
-        for community in self.store().read().await?.list_communities().await? {
+        let communities = self.store().read().await?.list_communities().await?;
+        for community in communities {
             let (tenant, days) = (community.tenant, community.settings.retention_days);
+            self.clear_the_way(tenant, now).await?;
+            self.remove_leftovers(tenant).await?;
             if let Some(until) = before(now, days.results) {
                 swept.results += self.clear(tenant, KeptOfJob::Results, until, now).await?;
             }
@@ -62,6 +65,7 @@ impl Engine {
         if leads { self.sweep_expired(self.clock().now()).await } else { Ok(Swept::default()) }
     }
 
+    /// Notes first what is gone, so that nobody is told that it is there, and removes it then.
     async fn clear(&self, tenant: Tenant, what: KeptOfJob, until: Timestamp, now: Timestamp) -> Result<u64> {
         let mut cleared = 0;
         loop {
@@ -69,19 +73,30 @@ impl Engine {
             if jobs.is_empty() {
                 return Ok(cleared);
             }
+            cleared += jobs.len() as u64;
             let mut tx = self.store().begin().await?;
             for of in jobs {
                 match what {
                     KeptOfJob::File => tx.note_file_erased(of, now).await?,
                     KeptOfJob::Results => tx.note_results_expired(of, now).await?,
                 }
-                // As it is with the note.
-                let job: Option<Job> = tx.get_job(of.tenant, of.id).await?;
-                if let Some(job) = job {
-                    self.remove_cleared(&job)?;
-                }
-                cleared += 1;
             }
+            tx.commit().await?;
+            self.faults().pass("sweep.noted").await?;
+            self.remove_leftovers(tenant).await?;
+        }
+    }
+
+    /// Removes what is noted as gone and still there: noted right now, or by somebody who died before it was removed.
+    async fn remove_leftovers(&self, tenant: Tenant) -> Result<()> {
+        loop {
+            let jobs: Vec<Job> = self.store().read().await?.list_jobs_with_leftovers(tenant, JOBS_AT_ONCE).await?;
+            if jobs.is_empty() {
+                return Ok(());
+            }
+            tokio::task::block_in_place(|| jobs.iter().try_for_each(|job| self.remove_cleared(job)))?;
+            let mut tx = self.store().begin().await?;
+            tx.note_removed(&jobs.iter().map(reference).collect::<Vec<_>>()).await?;
             tx.commit().await?;
         }
     }

@@ -21,7 +21,7 @@ const RECORDS: &str = r#"{"email":"ann@x.org","values":{"points":{"op":"add","va
 
 async fn import(bench: &Bench, caller: &Caller) -> Result<Batch, EngineError> {
     let new = NewJob { name: "Sync".to_owned(), ..NewJob::new(JobKind::Import) };
-    bench.engine.run_batch(caller, new, RECORDS.as_bytes()).await
+    bench.engine.run_batch(caller, new, RECORDS.lines()).await
 }
 
 fn verdicts(batch: &Batch) -> Vec<String> {
@@ -45,11 +45,26 @@ async fn keyed(bench: &Bench, content: &str) -> Caller {
 
 /// An engine on a place, whose requests do not wait.
 async fn impatient(place: &Place, faults: Faults) -> Bench {
+    limited(place, faults, Limits { answer_within: Duration::ZERO, ..Limits::default() }).await
+}
+
+async fn limited(place: &Place, faults: Faults, limits: Limits) -> Bench {
     let bench = place.set_up().await;
     let staging = Staging::open(place.folder.path()).expect("the folder can be written to");
     let store = testing::open(place.url.as_deref(), place.folder.path());
-    let limits = Limits { answer_within: Duration::ZERO, ..Limits::default() };
     Bench { engine: Engine::new(store, staging, Clock::system(), faults, limits), caller: bench.caller }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_are_staged_one_by_one_and_never_gathered() {
+    for place in places().await {
+        let limits = Limits { upload_bytes: 10_000, ..Limits::default() };
+        let bench = limited(&place, Faults::none(), limits).await;
+        let endless = std::iter::repeat(r#"{"email":"ann@x.org"}"#);
+        let refused = bench.engine.run_batch(&bench.caller, NewJob::new(JobKind::Import), endless).await;
+        assert_eq!(refused.expect_err("they do not end").public().code, Code::FileTooLarge);
+        bench.check().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,7 +140,7 @@ async fn fresh(place: &Place) -> Option<String> {
 async fn what_can_never_work_leaves_no_job_and_a_cancelled_one_says_so() {
     for place in places().await {
         let bench = impatient(&place, Faults::none()).await;
-        let refused = bench.engine.run_batch(&bench.caller, NewJob::new(JobKind::Update), b"").await;
+        let refused = bench.engine.run_batch(&bench.caller, NewJob::new(JobKind::Update), [""; 0]).await;
         assert_eq!(refused.expect_err("there are no bytes").public().code, Code::EmptyFile);
         let caller = Caller { scopes: Vec::new(), ..bench.caller.clone() };
         assert_eq!(import(&bench, &caller).await.expect_err("it may not").public().code, Code::MissingScope);

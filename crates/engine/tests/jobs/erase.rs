@@ -9,16 +9,16 @@ use muster_engine::{Fault, Faults, HistoryQuery, Job, NewJob, OTHER_POINTS, POIN
 use muster_store::testing;
 use std::path::Path;
 
-const PEOPLE: &str = "Email,First Name,Points\nann@x.org,Annabelle,10\nbob@x.org,Bob,5\n";
+pub const PEOPLE: &str = "Email,First Name,Points\nann@x.org,Annabelle,10\nbob@x.org,Bob,5\n";
 /// What must be nowhere afterwards.
 const TRACES: [&str; 4] = ["ann@x.org", "ann@old.org", "Annabelle", "Annabella"];
 
-async fn erase(bench: &Bench, user: UserId) -> Job {
+pub async fn erase(bench: &Bench, user: UserId) -> Job {
     let job = bench.engine.erase_user(&bench.caller, user, None).await;
     bench.finish(job).await
 }
 
-async fn file_code(bench: &Bench, job: JobId) -> Option<Code> {
+pub async fn file_code(bench: &Bench, job: JobId) -> Option<Code> {
     bench.engine.open_job_file(&bench.caller, job).await.err().map(|error| error.public().code)
 }
 
@@ -54,7 +54,7 @@ async fn stored(bench: &Bench) -> String {
     all.join("\n")
 }
 
-async fn assert_gone(place: &Place, bench: &Bench) {
+pub async fn assert_gone(place: &Place, bench: &Bench) {
     let stored = stored(bench).await;
     for trace in TRACES {
         assert!(!stored.contains(trace), "the database holds {trace}: {stored}");
@@ -83,8 +83,8 @@ async fn past(bench: &Bench) -> Past {
     bench.engine.edit_user(&bench.caller, ann, &edit).await.expect("it is changed");
     // A row that fails before it names anybody: only the file says who it was about.
     let failed = bench.update("Email,Points\nANN@x.org,many\nbob@x.org,6\n").await.id;
-    let records = br#"{"email":"ann@x.org","values":{"first_name":"Annabelle","city":"Annabelle"}}"#;
-    bench.engine.run_batch(&bench.caller, NewJob::new(JobKind::Update), records).await.expect("it is answered");
+    let record = r#"{"email":"ann@x.org","values":{"first_name":"Annabelle","city":"Annabelle"}}"#;
+    bench.engine.run_batch(&bench.caller, NewJob::new(JobKind::Update), [record]).await.expect("it is answered");
     let others = bench.update("Email,Points\nbob@x.org,7\n").await.id;
     let planned =
         bench.plan(JobKind::Update, &[], "Email,First Name\nann@x.org,Annabelle\nbob@x.org,Robert\n").await.id;
@@ -179,7 +179,7 @@ async fn an_erasure_waits_for_the_jobs_before_it_and_one_asked_for_twice_finds_n
             bench.engine.erase_user(&bench.caller, ann, None).await.expect("it is accepted").job.id,
         ];
         bench.run().await;
-        assert_eq!(bench.job(twice[0]).await.state, JobState::Queued);
+        assert_eq!(bench.job(twice[0]).await.state, JobState::Running);
         bench.engine.resume_job(&bench.caller, before.id).await.expect("it goes on");
         bench.run().await;
         assert_eq!(counts(&bench.job(twice[0]).await), [1, 0, 1, 0, 0, 0, 0]);

@@ -6,7 +6,9 @@ use muster_core::field::{Field, FieldType, NewField, Rules};
 use muster_core::field_edit::FieldEdit;
 use muster_core::job::{JobKind, JobState};
 use muster_core::{Code, Patch};
-use muster_engine::{EngineError, HistoryQuery};
+use muster_engine::{EngineError, Fault, Faults, HistoryQuery};
+use std::sync::Arc;
+use tokio::sync::Notify;
 
 fn as_type(kind: FieldType) -> FieldEdit {
     FieldEdit { kind: Some(kind), ..FieldEdit::default() }
@@ -177,6 +179,38 @@ async fn a_purge_takes_the_values_of_everybody_and_the_history_keeps_them() {
         bench.engine.restore_user(&bench.caller, deleted).await.expect("it is deleted");
         assert!(bench.users().await.values().all(|values| !values.contains_key("points")));
         assert_eq!(bench.story("user7@x.org", "points").await, ["0 null", "null 0"]);
+        bench.check().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purge_goes_on_where_its_caller_goes_away_or_its_process_died() {
+    for place in places().await {
+        let faults = Faults::none();
+        let bench = place.set_up_with(faults.clone()).await;
+        bench.import(&people(5_000)).await;
+        let field = bench.field_named("points").await;
+        let left = async || bench.users().await.values().filter(|values| values.contains_key("points")).count();
+        let wake = Arc::new(Notify::new());
+        faults.plan("purge.committed", 0, Fault::Stall(wake.clone()));
+        let (engine, caller) = (bench.engine.clone(), bench.caller.clone());
+        let request = tokio::spawn(async move { engine.archive_field(&caller, field.id, true).await });
+        while bench.engine.is_passing("purge.committed") {
+            tokio::task::yield_now().await;
+        }
+        request.abort();
+        assert!(request.await.is_err(), "nobody waits any more");
+        assert_eq!(left().await, 3_000);
+        // It dies with the second batch, and is asked for again.
+        faults.plan("purge.committed", 0, Fault::Crash);
+        wake.notify_one();
+        while bench.engine.is_passing("purge.committed") {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(left().await, 1_000);
+        bench.check().await;
+        bench.engine.archive_field(&bench.caller, field.id, true).await.expect("it goes on");
+        assert_eq!(left().await, 0);
         bench.check().await;
     }
 }

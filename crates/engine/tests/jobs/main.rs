@@ -8,6 +8,8 @@ mod crash;
 mod create;
 mod crowd;
 mod erase;
+mod erase_beside;
+mod erase_others;
 mod field_edits;
 mod fuses;
 mod harness;

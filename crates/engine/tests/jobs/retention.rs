@@ -5,7 +5,7 @@ use muster_core::id::JobId;
 use muster_core::job::{JobKind, JobState};
 use muster_core::settings::SettingsEdit;
 use muster_core::{Code, Patch};
-use muster_engine::{Clock, EngineError, Faults, ResultFormat, StatusFilter, Swept};
+use muster_engine::{Clock, EngineError, Fault, Faults, ResultFormat, StatusFilter, Swept};
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -99,6 +99,28 @@ async fn results_that_outlive_their_file_have_every_row_and_no_originals() {
         assert_eq!(code(bench.engine.apply_job(&bench.caller, dry.id).await), Some(Code::ResultsExpired));
         bench.run().await;
         assert_eq!(bench.value("ann@x.org", "points").await.as_deref(), Some("10"));
+        bench.check().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweeper_that_dies_leaves_nothing_that_is_shown_as_there_and_the_next_one_removes_the_rest() {
+    for place in places().await {
+        let (clock, faults) = (clock(), Faults::none());
+        let bench = place.set_up_at(clock.clone(), faults.clone()).await;
+        keep(&bench, Patch::Set(2), Patch::Set(1)).await;
+        let job = bench.import(PEOPLE).await.id;
+        let folder = place.folder.path().join(format!("jobs/1/{job}"));
+        for (expired, left) in [(Code::ResultsExpired, 1), (Code::FileErased, 0)] {
+            clock.advance(DAY);
+            faults.plan("sweep.noted", 0, Fault::Crash);
+            assert!(bench.engine.sweep_expired(clock.now()).await.is_err());
+            let gone = [results(&bench, job).await, file(&bench, job).await];
+            assert!(gone.contains(&Some(expired)), "{gone:?}");
+            assert_eq!(std::fs::read_dir(&folder).expect("it is there").count(), left + 1);
+            assert_eq!(sweep(&bench).await, Swept::default(), "it is counted by whoever noted it");
+            assert_eq!(std::fs::read_dir(&folder).map_or(0, Iterator::count), left);
+        }
         bench.check().await;
     }
 }

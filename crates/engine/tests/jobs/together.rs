@@ -3,6 +3,7 @@
 use crate::harness::{Bench, counts, drain, places};
 use muster_core::job::{JobKind, JobState};
 use muster_engine::{Fault, Faults, Step, Tick, Worker};
+use muster_store::Connection;
 use std::fmt::Write;
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -54,6 +55,78 @@ async fn an_edit_between_load_and_commit_is_not_lost() {
         assert_eq!(counts(&job)[2], 10);
         assert_eq!(bench.value("user3@x.org", "points").await.as_deref(), Some("101"));
         assert_eq!(bench.value("user3@x.org", "city").await.as_deref(), Some("Rome"));
+        bench.check().await;
+    }
+}
+
+/// As many connections as there are, but for so many.
+async fn take_all_but(bench: &Bench, left: usize) -> Vec<Connection> {
+    let all = if bench.engine.store().dialect().single_writer() { 6 } else { 16 };
+    let mut taken = Vec::new();
+    for _ in left..all {
+        taken.push(bench.engine.store().read().await.expect("the database answers"));
+    }
+    taken
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chunk_that_is_planned_again_needs_no_connection_beside_that_of_its_transaction() {
+    for place in places().await {
+        let faults = Faults::none();
+        let bench = place.set_up_with(faults.clone()).await;
+        bench.import(&people(10)).await;
+        let wake = Arc::new(Notify::new());
+        let mut waiter = None;
+        let job = between_plan_and_commit(&bench, &faults, &additions(10), async |bench| {
+            bench.edit("user3@x.org", "points", r#"{"op":"add","value":100}"#).await;
+            let writer = usize::from(!bench.engine.store().dialect().single_writer());
+            let taken = take_all_but(bench, writer).await;
+            faults.plan("apply.committed", 0, Fault::Stall(wake.clone()));
+            let engine = bench.engine.clone();
+            let wake = wake.clone();
+            waiter = Some(tokio::spawn(async move {
+                while engine.is_passing("apply.committed") {
+                    tokio::task::yield_now().await;
+                }
+                drop(taken);
+                wake.notify_one();
+            }));
+        })
+        .await;
+        waiter.expect("it was begun").await.expect("it does not panic");
+        assert_eq!(counts(&job)[2], 10);
+        assert_eq!(bench.value("user3@x.org", "points").await.as_deref(), Some("101"));
+        bench.check().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prepared_rows_are_checked_once_however_often_a_chunk_is_planned_again() {
+    for place in places().await {
+        let faults = Faults::none();
+        let bench = place.set_up_with(faults.clone()).await;
+        bench.import(&people(1_500)).await;
+        let abort = [("on_error", "abort")];
+        let job = bench.submit(JobKind::Update, &abort, additions(1_500).as_bytes()).await.expect("it is accepted");
+        let wake = Arc::new(Notify::new());
+        faults.plan("apply.planned", 1, Fault::Stall(wake.clone()));
+        let mut worker = Worker::new(&bench.engine).expect("a worker");
+        let run = tokio::spawn(async move { drain(&mut worker).await });
+        while bench.engine.is_passing("apply.planned") {
+            tokio::task::yield_now().await;
+        }
+        // Now the second chunk ends at another row; and the first one cannot be read again.
+        let last = bench.id_of("user998@x.org").await;
+        bench.engine.delete_user(&bench.caller, last, None).await.expect("it is deleted");
+        let rows = place.folder.path().join(format!("jobs/1/{}/rows-1", job.id));
+        let mut bytes = std::fs::read(&rows).expect("it is there");
+        bytes[20] ^= 1;
+        std::fs::write(&rows, bytes).expect("it is changed");
+        wake.notify_one();
+        run.await.expect("it does not panic");
+        let job = bench.job(job.id).await;
+        assert_eq!(job.state, JobState::Failed);
+        assert_eq!(counts(&job)[2..], [1_496, 0, 0, 1, 3]);
         bench.check().await;
     }
 }

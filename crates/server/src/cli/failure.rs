@@ -1,5 +1,6 @@
 //! Why a command did not do its work, as sentences on stderr and an exit code.
 
+use crate::cli::out::harmless;
 use muster_engine::{EngineError, chain};
 use std::fmt;
 use std::io;
@@ -106,11 +107,13 @@ impl fmt::Display for Failure {
         if self.sentence.is_empty() {
             return Ok(());
         }
-        writeln!(f, "error: {}", self.sentence)?;
+        // What a server or a file says may hold anything. Line breaks are ours.
+        let safe = |text: &str| text.lines().map(harmless).collect::<Vec<_>>().join("\n");
+        writeln!(f, "error: {}", safe(&self.sentence))?;
         for detail in &self.details {
-            writeln!(f, "  - {detail}")?;
+            writeln!(f, "  - {}", safe(detail))?;
         }
-        self.hints.iter().try_for_each(|hint| writeln!(f, "hint: {hint}"))
+        self.hints.iter().try_for_each(|hint| writeln!(f, "hint: {}", safe(hint)))
     }
 }
 

@@ -117,7 +117,12 @@ pub(crate) async fn jobs(command: &JobsCommand) -> Result<()> {
         JobsCommand::Show(job) => {
             let client = job.remote.client()?;
             let answer: Value = client.get(&format!("/v1/jobs/{}", job.id)).await?;
-            tell(&client, &answer, job.json).await
+            tell(&client, &answer, job.json).await?;
+            // Why it failed. That was the job; to show it has worked.
+            if let (Err(why), false) = (RemoteJob::read(&answer)?.verdict(), job.json) {
+                let _ = write!(io::stderr(), "{why}").is_ok();
+            }
+            Ok(())
         }
         JobsCommand::Watch(job) => {
             let client = job.remote.client()?;

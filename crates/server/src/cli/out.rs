@@ -24,6 +24,12 @@ pub fn talk(line: impl fmt::Display) {
     let _ = writeln!(io::stderr(), "{line}").is_ok();
 }
 
+/// A text that cannot disturb a terminal, whoever wrote it: no control characters, none that turn the direction of others.
+pub fn harmless(text: &str) -> String {
+    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().map(|c| if c.is_control() || turns(c) { ' ' } else { c }).collect()
+}
+
 /// A number with thousands separators.
 pub fn number(value: u64) -> String {
     let digits = value.to_string();
@@ -58,7 +64,7 @@ impl Table {
 
     /// Adds a row.
     pub fn row(&mut self, cells: impl IntoIterator<Item = impl Into<String>>) {
-        self.rows.push(cells.into_iter().map(Into::into).collect());
+        self.rows.push(cells.into_iter().map(|cell| harmless(&cell.into())).collect());
     }
 }
 
@@ -98,6 +104,14 @@ mod tests {
         assert_eq!(number(1_234_567), "1,234,567");
         assert_eq!(count(1, "row"), "1 row");
         assert_eq!(count(2_000, "row"), "2,000 rows");
+    }
+
+    #[test]
+    fn nothing_disturbs_a_terminal() {
+        assert_eq!(harmless("Ci\x1b[31mty\r\n\u{202e}\u{9b}2J é"), "Ci [31mty    2J é");
+        let mut table = Table::new(&["name"], &[]);
+        table.row(["a\x1b[2J"]);
+        assert_eq!(table.to_string(), "name\na [2J");
     }
 
     #[test]

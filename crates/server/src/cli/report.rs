@@ -249,9 +249,9 @@ pub(crate) fn error_table(groups: &[RemoteErrors]) -> Table {
     table
 }
 
-/// A value that fits a table and cannot disturb a terminal.
+/// A value that fits a table.
 pub(crate) fn shown(value: &str) -> String {
-    let mut chars = value.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let mut chars = value.chars();
     let mut short: String = chars.by_ref().take(30).collect();
     if chars.next().is_some() {
         short.push('…');

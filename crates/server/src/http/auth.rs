@@ -10,8 +10,9 @@ use axum::http::request::Parts;
 use muster_core::Code;
 use muster_engine::{Caller, KeyCheck};
 
-/// The caller, known by a key: the first argument of every handler, so that nothing else of the request is looked at
-/// before.
+/// The caller, known by a key, who has the scopes that the operation needs: the first argument of every handler, so that
+/// nothing else of the request is looked at before. What only the body tells, such as the kind of a job, is for the engine to
+/// check.
 pub struct Auth(pub Caller);
 
 impl FromRequestParts<App> for Auth {
@@ -19,10 +20,14 @@ impl FromRequestParts<App> for Auth {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
         // Whoever looked at the request before knows the caller already.
-        match parts.extensions.get::<Caller>() {
-            Some(caller) => Ok(Self(caller.clone())),
-            None => admitted(parts, app).await.map(Self),
+        if let Some(caller) = parts.extensions.get::<Caller>() {
+            return Ok(Self(caller.clone()));
         }
+        let caller = admitted(parts, app).await?;
+        if let Some(operation) = app.operations.of(&parts.method, &parts.extensions) {
+            operation.check(&caller)?;
+        }
+        Ok(Self(caller))
     }
 }
 

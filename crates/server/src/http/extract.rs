@@ -10,11 +10,14 @@ use axum::http::{HeaderMap, Uri};
 use futures_util::StreamExt;
 use muster_core::id::{DeliveryId, FieldId, JobId, KeyId, UserId, WebhookId};
 use muster_core::value::parse_datetime;
-use muster_core::{Code, Error, Patch};
+use muster_core::{Code, Error, Patch, json};
 use muster_engine::EngineError;
-use serde::de::{DeserializeOwned, Deserializer};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_path_to_error::Segment;
+use std::fmt;
+use std::marker::PhantomData;
 
 /// An id as the last variable part of an address stands for an object of the community.
 pub trait WireId: Sized {
@@ -93,10 +96,13 @@ pub fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Failure> {
     let pairs = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
     serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs)).map_err(|error| {
         let pointer = pointer_of(error.path());
-        let message = format!("The query is not valid: {}.", error.inner());
-        match pointer.is_empty() {
-            true => Failure::new(Code::InvalidRequest, message),
-            false => Error::at(pointer, Code::InvalidRequest, message).into(),
+        let what = plain(&error.inner().to_string());
+        match pointer.strip_prefix('/') {
+            None => Failure::new(Code::InvalidRequest, format!("The query is not valid: {what}.")),
+            Some(name) => {
+                let message = format!("The query parameter {name} is not valid: {what}.");
+                Error::at(&*pointer, Code::InvalidRequest, message).into()
+            }
         }
     })
 }
@@ -156,7 +162,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
         check_json_headers(request.headers())?;
         let mut body = request.into_body().into_data_stream();
         let bytes = collect(&mut body, Vec::new(), app.config.json_body_bytes).await?;
-        parse(&bytes).map(Self)
+        Ok(Self(parse(&bytes)?))
     }
 }
 
@@ -179,15 +185,57 @@ pub fn check_json_headers(headers: &HeaderMap) -> Result<(), Failure> {
     }
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let pointer = pointer_of(error.path());
-        Error::at(pointer, Code::InvalidRequest, error.into_inner().to_string())
-    })?;
+/// Reads a body that is a JSON object. Refuses with its place what the type does not know, and what [`json::check`] refuses.
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    let text = std::str::from_utf8(bytes).map_err(|_| Error::new(Code::InvalidRequest, "The body is not UTF-8."))?;
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| misread(&error));
+    let JsonObject(value) = json::check(text).and(read)?;
     let end = reader.end();
-    end.map_err(|error| Error::new(Code::InvalidRequest, error.to_string()))?;
+    end.map_err(|error| Error::new(Code::InvalidRequest, plain(&error.to_string())))?;
     Ok(value)
+}
+
+/// What is wrong with a body, and where.
+fn misread<E: fmt::Display>(error: &serde_path_to_error::Error<E>) -> Error {
+    Error::at(pointer_of(error.path()), Code::InvalidRequest, plain(&error.inner().to_string()))
+}
+
+/// What the libraries say that read numbers and the like, in words that need no knowledge of their language.
+fn plain(message: &str) -> String {
+    const WORDS: [(&str, &str); 8] = [
+        ("invalid digit found in string", "this is not a whole number"),
+        ("cannot parse integer from empty string", "this is not a whole number"),
+        ("number too large to fit in target type", "the number is too large"),
+        ("number too small to fit in target type", "the number is too small"),
+        ("provided string was not `true` or `false`", "this is neither true nor false"),
+        ("expected i64", "expected a whole number"),
+        ("expected u64", "expected a whole number from 0"),
+        ("expected u32", "expected a whole number from 0"),
+    ];
+    WORDS.iter().fold(message.to_owned(), |message, (theirs, ours)| message.replace(theirs, ours))
+}
+
+/// A JSON object as a type. By itself serde takes an array for an object too, its items for the members in their order.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct JsonObject<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for JsonObject<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Members<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = JsonObject<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<JsonObject<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(members)).map(JsonObject)
+            }
+        }
+        from.deserialize_map(Members(PhantomData))
+    }
 }
 
 /// The place of an error as a pointer (RFC 6901).
@@ -207,6 +255,16 @@ fn pointer_segment(segment: &Segment) -> String {
 /// Reads a member of which absent, null and a value are three different things. For members with `default`.
 pub fn patch<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Patch<T>, D::Error> {
     Ok(Option::deserialize(from)?.map_or(Patch::Clear, Patch::Set))
+}
+
+/// Reads a member that is an object.
+pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<T, D::Error> {
+    JsonObject::deserialize(from).map(|JsonObject(object)| object)
+}
+
+/// Reads a member that is a list of objects.
+pub fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
+    Ok(Vec::deserialize(from)?.into_iter().map(|JsonObject(object)| object).collect())
 }
 
 /// Answers with JSON.

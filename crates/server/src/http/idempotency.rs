@@ -8,23 +8,21 @@
 
 use super::App;
 use super::auth::Auth;
+use super::described::{HEADER, Operation};
 use super::extract::{cut_off, query};
 use super::failure::Failure;
 use super::upload::{drain_form, is_form};
-use super::{propeller, returning_ai, words};
+use super::words;
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::CONTENT_LENGTH;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use muster_core::Code;
-use muster_core::scope::Scope;
 use muster_engine::{Caller, Engine, EngineError, Fingerprint, Reservation, Reserved, StoredAnswer, chain, reused};
 use serde::Serialize;
-use serde_json::Value;
-use std::collections::HashMap;
 use tracing::Instrument;
 use utoipa::openapi::path::{Operation as Described, ParameterBuilder, ParameterIn};
 use utoipa::openapi::{OpenApi, Required};
@@ -76,7 +74,7 @@ pub fn declare(document: &mut OpenApi) {
 
 fn declare_for(operation: &mut Described) {
     let parameter = ParameterBuilder::new()
-        .name("Idempotency-Key")
+        .name(HEADER)
         .parameter_in(ParameterIn::Header)
         .required(Required::False)
         .description(Some(
@@ -88,72 +86,14 @@ fn declare_for(operation: &mut Described) {
     operation.parameters.get_or_insert_default().push(parameter.into());
 }
 
-/// An operation that takes a key.
-#[derive(Debug)]
-struct Operation {
-    /// The scopes that it needs: all of one of these.
-    scopes: Vec<Vec<Scope>>,
-    has_body: bool,
-}
-
-/// The operations that take a key, by method and path.
-#[derive(Debug, Default)]
-pub struct Operations(HashMap<(Method, String), Operation>);
-
-impl Operations {
-    /// Those of a document, as [`declare`] left it.
-    pub fn new(document: &OpenApi) -> Self {
-        let document = serde_json::to_value(document).expect("the document is made of plain values");
-        let mut found = HashMap::new();
-        let members = |value: &Value| value.as_object().cloned().unwrap_or_default();
-        for (path, methods) in members(&document["paths"]) {
-            for (method, operation) in members(&methods) {
-                let declared = list(&operation["parameters"]).any(|one| one["name"] == "Idempotency-Key");
-                if let Some(method) = method.to_uppercase().parse().ok().filter(|_| declared) {
-                    found.insert((method, path.clone()), Operation::new(&operation));
-                }
-            }
-        }
-        Self(found)
-    }
-
-    fn of(&self, request: &Request) -> Option<&Operation> {
-        let path = request.extensions().get::<MatchedPath>()?.as_str();
-        let path = match path.strip_prefix(returning_ai::ALIAS) {
-            Some(rest) => format!("{}{rest}", returning_ai::PREFIX),
-            None => propeller::documented(path).into_owned(),
-        };
-        self.0.get(&(request.method().clone(), path))
-    }
-}
-
-impl Operation {
-    fn new(described: &Value) -> Self {
-        let scope = |text: &Value| text.as_str().and_then(|text| text.parse().ok());
-        let scopes = |one: &Value| list(&one["key"]).filter_map(scope).collect();
-        Self {
-            // An alternative that needs no key is none for who shows one.
-            scopes: list(&described["security"]).filter(|one| one.get("key").is_some()).map(scopes).collect(),
-            has_body: described.get("requestBody").is_some(),
-        }
-    }
-
-    fn allows(&self, caller: &Caller) -> bool {
-        self.scopes.iter().any(|scopes| scopes.iter().all(|scope| caller.scopes.contains(scope)))
-    }
-}
-
-fn list(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().into_iter().flatten()
-}
-
 /// Goes around every handler.
 pub async fn honour(State(app): State<App>, request: Request, next: Next) -> Response {
-    if !request.headers().contains_key(KEY) || app.operations.of(&request).is_none() {
+    let operation = app.operations.of(request.method(), request.extensions());
+    let Some(operation) = operation.filter(|one| one.takes_key && request.headers().contains_key(KEY)).cloned() else {
         return next.run(request).await;
-    }
+    };
     // On a task of its own, so that somebody who does not wait for the answer cannot cut the request off in its middle.
-    match tokio::spawn(once(app, request, next).in_current_span()).await {
+    match tokio::spawn(once(app, operation, request, next).in_current_span()).await {
         Ok(answer) => answer.into_response(),
         Err(ended) => match ended.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
@@ -162,26 +102,22 @@ pub async fn honour(State(app): State<App>, request: Request, next: Next) -> Res
     }
 }
 
-async fn once(app: App, request: Request, next: Next) -> Result<Response, Failure> {
+async fn once(app: App, operation: Operation, request: Request, next: Next) -> Result<Response, Failure> {
     let (mut parts, body) = request.into_parts();
     let Auth(caller) = Auth::from_request_parts(&mut parts, &app).await?;
     let request = Request::from_parts(parts, body);
-    let Some(operation) = app.operations.of(&request).filter(|operation| operation.allows(&caller)) else {
-        // The handler says which scope it is that the key lacks.
-        return Ok(next.run(request).await);
-    };
     let key = key(request.headers())?;
     let options = query(request.uri()).unwrap_or_else(|_| vec![(String::new(), request.uri().to_string())]);
     let fingerprint = Fingerprint::new(request.method().as_str(), request.uri().path(), options);
     match app.engine.reserve(&caller, &key, &fingerprint).await? {
         Reserved::First(reservation) => {
-            let mut request = hashed(request, operation, &fingerprint);
+            let mut request = hashed(request, &operation, &fingerprint);
             let caller = Caller { reservation: Some(reservation.clone()), ..caller };
             request.extensions_mut().insert(caller);
             first(&app.engine, request, next, &reservation).await
         }
         Reserved::Answered(known, answer) => {
-            let request = hashed(request, operation, &fingerprint);
+            let request = hashed(request, &operation, &fingerprint);
             if operation.has_body {
                 drain(request, app.engine.limits().upload_bytes.max(app.config.json_body_bytes as u64)).await?;
             }

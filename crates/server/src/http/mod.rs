@@ -12,6 +12,7 @@
 //! called. So whatever fails, a handler, an extractor, the routing itself or a panic, is answered in one place.
 
 mod auth;
+mod described;
 mod docs;
 mod edge;
 mod extract;
@@ -33,8 +34,8 @@ mod words;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn_with_state, map_request};
+use described::Operations;
 use failure::Failure;
-use idempotency::Operations;
 use limits::Limits;
 use metrics::Metrics;
 use muster_core::Code;

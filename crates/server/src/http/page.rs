@@ -28,25 +28,25 @@ impl<T> Page<T> {
     }
 }
 
-/// How many entries a page has: 1 to 1,000.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(try_from = "u32")]
-pub struct Limit(pub u32);
+/// How many entries a page of the native face has.
+pub type Limit = UpTo<1_000, 100>;
 
-impl Default for Limit {
+/// The number of a page, or how many entries one has: from 1 to the most, and what it is where nothing is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "u32")]
+pub struct UpTo<const MOST: u32, const DEFAULT: u32>(pub u32);
+
+impl<const MOST: u32, const DEFAULT: u32> Default for UpTo<MOST, DEFAULT> {
     fn default() -> Self {
-        Self(100)
+        Self(DEFAULT)
     }
 }
 
-impl TryFrom<u32> for Limit {
-    type Error = &'static str;
+impl<const MOST: u32, const DEFAULT: u32> TryFrom<u32> for UpTo<MOST, DEFAULT> {
+    type Error = String;
 
-    fn try_from(limit: u32) -> Result<Self, Self::Error> {
-        match limit {
-            1..=1_000 => Ok(Self(limit)),
-            _ => Err("a limit is a number from 1 to 1000"),
-        }
+    fn try_from(number: u32) -> Result<Self, String> {
+        (1..=MOST).contains(&number).then_some(Self(number)).ok_or_else(|| format!("this is a number from 1 to {MOST}"))
     }
 }
 
@@ -73,6 +73,13 @@ impl Cursor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_is_from_1_to_the_most() {
+        let read = |number: u32| UpTo::<100, 12>::try_from(number).map(|number| number.0).ok();
+        assert_eq!([0, 1, 100, 101].map(read), [None, Some(1), Some(100), None]);
+        assert_eq!(UpTo::<100, 12>::default().0, 12);
+    }
 
     #[test]
     fn a_cursor_is_read_back_and_anything_else_is_refused() {

@@ -7,7 +7,7 @@ use axum::extract::multipart::{Field, Multipart, MultipartError};
 use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream};
 use muster_core::error::{Fault, excerpt};
 use muster_core::intake::sniff::Format;
 use muster_core::{Code, Error};
@@ -15,12 +15,13 @@ use muster_engine::{Caller, Engine, EngineError, Fingerprint, Job, NewJob, Uploa
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Poll, ready};
 
 /// The most bytes of a form part that is not the file.
 const TEXT_BYTES: usize = 1 << 20;
 
-/// The most bytes that the parser of a form may keep. More than any client sends at once.
-const KEPT_BYTES: usize = 8 << 20;
+/// The most bytes that the parser of a form may keep.
+const KEPT_BYTES: usize = 1 << 20;
 
 /// What a face wants to know about a job beside its file.
 pub struct Door {
@@ -214,16 +215,26 @@ impl Form {
         let counter = kept.clone();
         let fingerprint = request.extensions().get::<Fingerprint>().cloned();
         let counted = request.map(|body| {
-            Body::from_stream(body.into_data_stream().map(move |bytes| {
-                let bytes = bytes.map_err(|_| "the body ended before it was complete")?;
-                match counter.fetch_add(bytes.len(), Ordering::Relaxed) > KEPT_BYTES {
-                    true => Err("the headers of a part have no end"),
-                    false => Ok(bytes),
+            let (mut body, mut gave) = (body.into_data_stream(), false);
+            Body::from_stream(stream::poll_fn(move |context| {
+                // The parser takes whatever there is before it gives anything out: one piece, then nothing for a moment.
+                if std::mem::take(&mut gave) {
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
+                let piece = ready!(body.poll_next_unpin(context));
+                gave = true;
+                Poll::Ready(piece.map(|bytes| {
+                    let bytes = bytes.map_err(|_| "the body ended before it was complete")?;
+                    match counter.fetch_add(bytes.len(), Ordering::Relaxed) > KEPT_BYTES {
+                        true => Err("the headers of a part have no end"),
+                        false => Ok(bytes),
+                    }
+                }))
             }))
         });
         let parts = Multipart::from_request(counted, &()).await;
-        let parts = parts.map_err(|rejection| malformed(&rejection.body_text()))?;
+        let parts = parts.map_err(|_| malformed("its Content-Type names no boundary between the parts"))?;
         Ok(Self { parts, fingerprint, kept })
     }
 
@@ -264,7 +275,12 @@ impl Part<'_> {
 }
 
 fn unreadable(error: MultipartError) -> Failure {
-    malformed(&error.body_text())
+    // The cause at the end of the chain, which says more than that there was one.
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    malformed(&cause.to_string())
 }
 
 fn malformed(why: &str) -> Failure {
@@ -296,5 +312,38 @@ fn check_content_encoding(headers: &HeaderMap) -> Result<(), Failure> {
             Code::UnsupportedMediaType,
             "The body may be compressed with gzip or zstd, with nothing else.",
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form(pieces: impl Iterator<Item = Vec<u8>> + Send + 'static) -> Request {
+        let body = Body::from_stream(stream::iter(pieces.map(Ok::<_, std::io::Error>)));
+        let request = Request::builder().header(CONTENT_TYPE, "multipart/form-data; boundary=x");
+        request.body(body).expect("it is a request")
+    }
+
+    #[tokio::test]
+    async fn however_fast_a_file_comes_the_parser_keeps_little_of_it() {
+        let head = b"--x\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\n".to_vec();
+        let file = std::iter::repeat_n(vec![b'a'; 1 << 16], 28);
+        let mut form = Form::new(form([head].into_iter().chain(file).chain([b"\r\n--x--\r\n".to_vec()]))).await;
+        let mut part = form.as_mut().expect("it is a form").next().await.expect("it is read").expect("it has a part");
+        let (mut bytes, kept) = (0, part.kept.clone());
+        while let Some(chunk) = part.chunk().await.expect("it is read to its end") {
+            bytes += chunk.len();
+            assert!(kept.load(Ordering::Relaxed) < KEPT_BYTES);
+        }
+        assert_eq!(bytes, 28 << 16);
+    }
+
+    #[tokio::test]
+    async fn headers_without_an_end_are_refused() {
+        let head = b"--x\r\nContent-Disposition: form-data; name=\"".to_vec();
+        let mut form = Form::new(form([head].into_iter().chain(std::iter::repeat_n(vec![b'a'; 1 << 16], 1_000)))).await;
+        let refused = form.as_mut().expect("it is a form").next().await.err().expect("it is refused");
+        assert!(refused.error.detail.contains("headers of a part have no end"), "{}", refused.error.detail);
     }
 }

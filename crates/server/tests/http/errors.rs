@@ -83,7 +83,7 @@ async fn a_json_body_is_limited_typed_and_complete() {
             (post("{\"name\": \"A\", \"type\": \"colour\"}"), 400, "invalid_request", json!("/type")),
             (post("{\"name\": 7, \"type\": \"text\"}"), 400, "invalid_request", json!("/name")),
             (post("{\"name\": \"A\", \"type\": \"text\", \"hue\": 1}"), 400, "invalid_request", json!("/hue")),
-            (post("{\"name\": \"A\", \"name\": \"B\", \"type\": \"text\"}"), 400, "invalid_request", json!("")),
+            (post("{\"name\": \"A\", \"name\": \"B\", \"type\": \"text\"}"), 400, "invalid_request", json!("/name")),
             (post("{\"type\": \"text\"}"), 400, "invalid_request", json!("")),
             (post("{\"name\": \"A\", \"type\": \"text\"} x"), 400, "invalid_request", Value::Null),
             (post("{\"name\""), 400, "invalid_request", json!("")),
@@ -136,6 +136,107 @@ async fn what_fails_inside_stays_inside() {
                        "detail": "Something failed on our side; the log of the server has the cause.", "request_id": "r"})
             )
         );
+    })
+    .await;
+}
+
+/// Operations of the faces that read their bodies by types, each with a body that it takes.
+const BODIES: [(&str, &str, &str); 13] = [
+    ("PATCH", "/v1/community", r#"{"name": "Ours", "settings": {"retention_days": {"files": 90}}}"#),
+    (
+        "POST",
+        "/v1/users",
+        r#"{"email": "a@example.com", "identities": [{"source": "crm", "source_id": "7"}], "values": {"note": {"a": 1}}}"#,
+    ),
+    ("PATCH", "/v1/users/1", r#"{"email": "b@example.com", "values": {"note": {"a": 1}}}"#),
+    (
+        "POST",
+        "/v1/users/bulk",
+        r#"{"records": [{"email": "ada@example.com", "values": {"note": {"a": 1}}}], "options": {"on_error": "skip"}}"#,
+    ),
+    ("POST", "/v1/users/query", r#"{"filter": {"city": "Rome"}}"#),
+    ("POST", "/v1/history", r#"{"user_id": 1, "field": "note", "op": "overwrite", "value": {"a": 1}}"#),
+    ("POST", "/v1/fields", r#"{"name": "Tier", "type": "select", "options": [{"key": "g", "name": "Gold"}]}"#),
+    ("POST", "/v1/keys", r#"{"name": "k", "scopes": ["users:read"]}"#),
+    ("POST", "/v1/webhooks", r#"{"url": "https://example.com/"}"#),
+    (
+        "POST",
+        "/apis/v1/users",
+        r#"{"email": "c@example.com", "firstname": "C", "lastname": "C", "username": "c", "displayname": "C", "customFields": [{"fieldIdorName": "note", "value": {"a": 1}}]}"#,
+    ),
+    ("POST", "/apis/v1/users/info", r#"{"idOrEmail": "1"}"#),
+    ("POST", "/apis/v1/users/filter", r#"{"fields": ["city"], "filter": {"city": "Rome"}}"#),
+    ("POST", "/apis/v1/users/manage", r#"{"action": "delete", "user": "1"}"#),
+];
+
+/// The same JSON with the n-th of its objects as the array of its members' values, if there are as many.
+fn with_array(json: &Value, n: &mut usize) -> Value {
+    match json {
+        Value::Object(members) => {
+            let is_meant = *n == 0;
+            *n = n.wrapping_sub(1);
+            let inner = members.iter().map(|(name, value)| (name.clone(), with_array(value, n)));
+            match is_meant {
+                true => inner.map(|(_, value)| value).collect(),
+                false => Value::Object(inner.collect()),
+            }
+        }
+        Value::Array(items) => items.iter().map(|item| with_array(item, n)).collect(),
+        other => other.clone(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_body_takes_an_array_for_an_object_or_a_member_twice_or_a_name_of_the_libraries() {
+    on_every_database(async |app| {
+        app.make_field("Note", "json").await;
+        app.run("?kind=import", "Email\nada@example.com\n").await;
+        let before = app.get("/v1/history").await;
+        let send = async |method: &str, path: &str, body: String| {
+            let request = app.request(method.parse().unwrap(), path).header("content-type", "application/json");
+            let (status, answer) = json_of(request.body(body)).await;
+            let text = answer.to_string();
+            for internal in ["struct ", "i64", "u32", "serde", "visit", " at line 0"] {
+                assert!(!text.contains(internal) || text.contains("$serde"), "{path}: {text}");
+            }
+            (status.as_u16(), answer)
+        };
+        for (method, path, body) in BODIES {
+            let json: Value = serde_json::from_str(body).unwrap();
+            for nth in 0.. {
+                let mut n = nth;
+                let array = with_array(&json, &mut n);
+                if array == json {
+                    break;
+                }
+                let array = array.to_string();
+                // An array is a value of a JSON field like any other.
+                if array.contains("[1]") {
+                    continue;
+                }
+                let (status, answer) = send(method, path, array.clone()).await;
+                let failed = answer["counts"]["failed"] == 1;
+                assert!(status == 400 || failed, "{path} {array}: {status} {answer}");
+            }
+            let twice = body.replace(r#"{"a": 1}"#, r#"{"a": 1, "a": 2}"#).replacen(
+                '{',
+                r#"{"x": 1, "x": 1, "#,
+                usize::from(!body.contains(r#""a": 1"#)),
+            );
+            let named = body.replace(r#"{"a": 1}"#, r#"{"$serde_json::private::Number": "5"}"#);
+            for wrong in [twice, named].iter().filter(|wrong| *wrong != body) {
+                let (status, answer) = send(method, path, wrong.clone()).await;
+                let failed = answer["counts"]["failed"] == 1;
+                assert!(status == 400 || failed, "{path} {wrong}: {status} {answer}");
+            }
+        }
+        assert_eq!(app.get("/v1/history").await, before, "nothing of it was done");
+        let (_, problem) =
+            send("PATCH", "/v1/community", r#"{"settings": {"retention_days": {"files": "x"}}}"#.to_owned()).await;
+        assert!(problem["detail"].as_str().unwrap().contains("expected a whole number"), "{problem}");
+        let (_, problem) = app.get("/v1/users?limit=many").await;
+        assert!(problem["detail"].as_str().unwrap().contains("not a whole number"), "{problem}");
+        app.engine.verify().await.expect("the ledger balances");
     })
     .await;
 }

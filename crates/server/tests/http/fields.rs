@@ -151,3 +151,40 @@ async fn a_deleted_field_keeps_its_values_and_comes_back_with_them() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_face_shows_the_values_of_an_archived_field() {
+    on_every_database(async |app| {
+        let field = app.make_field("Level", "text").await;
+        app.run("?kind=import", "Email,City,Level\na@x.org,Rome,Twelfth\n").await;
+        let id = app.user("a@x.org").await["id"].clone();
+        let community = app.community.id;
+        let shown = async || {
+            let filter = json!({"filter": {"email": "a@x.org"}});
+            let mut texts = Vec::new();
+            for request in [
+                app.request(Method::GET, &format!("/v1/users/{id}")),
+                app.request(Method::GET, "/v1/users"),
+                app.post("/v1/users/query").json(&json!({})),
+                app.request(Method::GET, &format!("/apis/v1/communities/{community}/users")),
+                app.request(Method::GET, &format!("/apis/v1/communities/{community}/users/{id}")),
+                app.post("/apis/v1/users/info").json(&json!({"idOrEmail": "a@x.org"})),
+                app.post("/apis/v1/users/filter").json(&filter),
+                app.request(Method::GET, &format!("/api/public/users/{id}/")),
+                app.request(Method::GET, "/api/public/users/"),
+                app.request(Method::GET, &format!("/v2/users/id/{id}/attributes")),
+            ] {
+                let (status, body) = json_of(request).await;
+                assert_eq!(status, 200, "{body}");
+                texts.push(body.to_string());
+            }
+            texts
+        };
+        assert!(shown().await.iter().all(|text| text.contains("Rome") && text.contains("Twelfth")));
+        app.request(Method::DELETE, &format!("/v1/fields/{}", id_of(&field))).send().await.unwrap();
+        for text in shown().await {
+            assert!(text.contains("Rome") && !text.contains("Twelfth"), "{text}");
+        }
+    })
+    .await;
+}

@@ -1,4 +1,4 @@
-use crate::app::{Options, id_of, with};
+use crate::app::{Options, id_of, json_of, with};
 use crate::on_every_database;
 use reqwest::{Method, header};
 use serde_json::{Value, json};
@@ -81,6 +81,35 @@ async fn failed_rows_can_be_mended_and_sent_back_as_they_are() {
         let job = app.run("", &mended).await;
         assert_eq!(job["counts"]["updated"], 1, "{job}");
         assert_eq!(app.user("bob@example.com").await["values"]["points"], 3);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_whose_cells_cannot_be_told_apart_come_back_whole_and_are_refused_again() {
+    on_every_database(async |app| {
+        app.run("?kind=import", "Email\nann@example.com\nbob@example.com\ndan@example.com\n").await;
+        let csv = "Email,City,Region\nann@example.com,Rome, Italy,Lazio\nbob@example.com,Lazio\ndan@example.com,\"Rom\" a,Lazio\n";
+        let job = app.run("?kind=update", csv).await;
+        assert_eq!(job["counts"]["failed"], 3, "{job}");
+        let failed = app.get_text(&format!("/v1/jobs/{}/results?status=failed", id_of(&job))).await;
+        let cells: Vec<&str> = failed.lines().skip(1).filter_map(|line| line.split(",,").next()).collect();
+        assert_eq!(cells[0], r#","ann@example.com,Rome, Italy,Lazio""#);
+        assert_eq!(cells[1], r#","bob@example.com,Lazio""#);
+        assert!(cells[2].starts_with(r#","dan@example.com,"#), "{failed}");
+        let again = app.run("?kind=update", &failed).await;
+        assert_eq!((&again["counts"]["received"], &again["counts"]["failed"]), (&json!(3), &json!(3)), "{again}");
+        let mended = failed.replacen(cells[0], r#"ann@example.com,"Rome, Italy",Lazio"#, 1).replacen(",,2,", ",2,", 1);
+        let mended = app.run("?kind=update", &mended).await;
+        assert_eq!((&mended["counts"]["updated"], &mended["counts"]["failed"]), (&json!(1), &json!(2)), "{mended}");
+        assert_eq!(app.user("ann@example.com").await["values"]["city"], "Rome, Italy");
+
+        let records = "{\"email\":\"ann@example.com\",\"values\":{\"city\":\"Bari\"}}\n{\"Email\":\"bob@example.com\"}\n5\n";
+        let request = app.post("/v1/jobs?kind=update").header("content-type", "application/x-ndjson").body(records);
+        let (_, job) = json_of(request).await;
+        app.ended(id_of(&job)).await;
+        let failed = app.get_text(&format!("/v1/jobs/{}/results?status=failed", id_of(&job))).await;
+        assert!(failed.contains(r#","{""Email"":""bob@example.com""}","#) && failed.contains("\r\n,5,"), "{failed}");
     })
     .await;
 }

@@ -175,9 +175,11 @@ impl Transaction {
 
     /// Whether an open job of the community needs the history: one that takes another one back, or an erasure.
     pub async fn is_history_needed(&mut self, tenant: Tenant) -> Result<bool> {
-        let sql = "SELECT count(*) FROM job_queue AS q JOIN jobs AS j ON j.tenant = q.tenant AND j.id = q.job_id
-                   WHERE q.tenant = $1 AND (j.undoes IS NOT NULL OR j.kind = 'erase')";
-        Ok(self.query_one(sql, params![tenant.0], |row| row.int(0)).await? > 0)
+        let sql = format!(
+            "SELECT count(*) FROM {} WHERE q.tenant = $1 AND (j.undoes IS NOT NULL OR j.kind = 'erase')",
+            self.dialect().open_jobs()
+        );
+        Ok(self.query_one(&sql, params![tenant.0], |row| row.int(0)).await? > 0)
     }
 }
 

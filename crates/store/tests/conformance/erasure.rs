@@ -1,6 +1,6 @@
 //! What is taken away for good, of one community and nobody else's.
 
-use crate::harness::{Bench, at, cases, change, email, job_id, text};
+use crate::harness::{Bench, at, cases, change, claim, email, job_id, text};
 use crate::webhooks::{insert, message, queue};
 use muster_core::field::FieldNumber;
 use muster_core::id::{CommunityId, Tenant, UserId};
@@ -11,6 +11,8 @@ use muster_core::webhook::EventType;
 use muster_store::{
     Community, EndOfJob, HistoryFilter, JobRef, KeptOfJob, KeyOwner, Opening, Progress, StoredAnswer, testing,
 };
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 cases![
     a_community_keeps_its_name_and_settings,
@@ -20,7 +22,8 @@ cases![
     kept_answers_are_listed_and_replaced,
     old_deliveries_go_and_pending_ones_stay,
     a_lease_belongs_to_one_until_it_expires,
-    an_erasure_waits_for_earlier_jobs_and_nothing_else_does,
+    an_erasure_waits_for_the_job_that_it_was_put_off_for,
+    no_job_is_made_or_begins_while_they_are_held_back,
 ];
 
 const CITY: FieldNumber = FieldNumber(16);
@@ -190,16 +193,50 @@ async fn a_lease_belongs_to_one_until_it_expires(bench: Bench) {
     assert!(take("sweep", "b").await && !take("sweep", "a").await);
 }
 
-async fn an_erasure_waits_for_earlier_jobs_and_nothing_else_does(bench: Bench) {
+async fn an_erasure_waits_for_the_job_that_it_was_put_off_for(bench: Bench) {
     let tenant = bench.set_up().await;
     let first = bench.submit(tenant, 1, None).await;
-    bench.submit(tenant, 2, None).await;
-    bench.submit(tenant, 3, None).await;
-    let kind = format!("UPDATE jobs SET kind = 'erase' WHERE id = '{}'", job_id(2));
+    let erasure = bench.submit(tenant, 2, None).await;
+    let kind = format!("UPDATE jobs SET kind = 'erase' WHERE id = '{}'", erasure.id);
     testing::execute(&bench.store, &kind).await;
-    assert_eq!(bench.claimable().await, [job_id(1), job_id(3)]);
     assert!(bench.read().await.has_open_erasure(tenant).await.expect("it is read"));
     assert!(!bench.read().await.has_open_erasure(Tenant(99)).await.expect("it is read"));
+    let attempt = bench.claim(erasure, "w").await.expect("it is claimed").job.attempt;
+    let mut tx = bench.begin().await;
+    assert!(tx.put_off_job(erasure, attempt, first.id).await.expect("it is decided"));
+    assert!(!tx.put_off_job(erasure, attempt, first.id).await.expect("it is decided"), "it was given back");
+    tx.commit().await.expect("it is committed");
+    assert_eq!(bench.claimable().await, [first.id]);
+    let in_the_way = async |second| {
+        let listed = bench.read().await.list_jobs_in_the_way(tenant, at(second)).await;
+        listed.expect("they are listed").into_iter().map(|of| of.id).collect::<Vec<_>>()
+    };
+    assert_eq!(in_the_way(2).await, [first.id]);
+    assert!(in_the_way(1).await.is_empty(), "it was asked for later");
     end(&bench, first, 9).await;
-    assert_eq!(bench.claimable().await, [job_id(2), job_id(3)]);
+    assert_eq!(bench.claimable().await, [erasure.id]);
+    assert!(in_the_way(2).await.is_empty());
+}
+
+async fn no_job_is_made_or_begins_while_they_are_held_back(bench: Bench) {
+    let tenant = bench.set_up().await;
+    let of = bench.submit(tenant, 1, None).await;
+    let mut tx = bench.begin().await;
+    tx.lock_community(tenant).await.expect("it is locked");
+    tx.hold_jobs_back(tenant).await.expect("they are held back");
+    let (began, store) = (Arc::new(AtomicBool::new(false)), bench.again());
+    let begins = {
+        let began = began.clone();
+        tokio::spawn(async move {
+            let claimed = claim(&store, of, "w").await.is_some();
+            began.store(claimed, Ordering::SeqCst);
+        })
+    };
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!began.load(Ordering::SeqCst));
+    tx.commit().await.expect("it is committed");
+    begins.await.expect("it does not panic");
+    assert!(began.load(Ordering::SeqCst));
 }

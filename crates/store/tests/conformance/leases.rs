@@ -2,7 +2,7 @@
 
 use crate::harness::{Bench, Source, at, cases, claim, insert_job, job_id};
 use muster_core::job::{Counts, JobKind, JobOptions, JobState};
-use muster_store::{EndOfJob, JobRef, Prepared, Progress};
+use muster_store::{EndOfJob, JobRef, Prepared, Progress, testing};
 
 cases![
     a_job_is_claimed_once_however_many_try_at_the_same_time,
@@ -14,6 +14,7 @@ cases![
     claims_without_progress_are_counted_until_there_is_some,
     jobs_are_claimable_oldest_first_and_by_size,
     jobs_of_one_queue_wait_for_those_before_them,
+    looking_for_work_passes_over_jobs_that_ended,
     the_leases_of_an_owner_who_is_gone_are_released,
 ];
 
@@ -194,6 +195,26 @@ async fn jobs_of_one_queue_wait_for_those_before_them(bench: Bench) {
     tx.commit().await.expect("it is committed");
     let free = [refs[0].id, refs[1].id, refs[2].id, refs[3].id, elsewhere.id];
     assert_eq!(bench.claimable().await, free, "the first to be tidied up");
+    let mut tx = bench.begin().await;
+    assert!(tx.pause_job(refs[1]).await.expect("it is paused"));
+    tx.commit().await.expect("it is committed");
+    let behind = bench.submit(tenant, 6, Some("a")).await;
+    assert!(!bench.claimable().await.contains(&behind.id));
+    let mut tx = bench.begin().await;
+    assert!(tx.cancel_job(behind, at(9)).await.expect("it is cancelled"));
+    tx.commit().await.expect("it is committed");
+    assert!(bench.claimable().await.contains(&behind.id), "what is to be tidied up waits for nobody");
+}
+
+async fn looking_for_work_passes_over_jobs_that_ended(bench: Bench) {
+    bench.set_up().await;
+    let plans = testing::job_plans(&bench.store).await;
+    assert!(plans[0].contains("open_jobs_by_queue"), "{}", plans[0]);
+    for plan in plans {
+        let words: Vec<&str> = plan.split_whitespace().collect();
+        let scans = words.windows(2).any(|two| two[0] == "SCAN" && ["j", "e", "jobs"].contains(&two[1]));
+        assert!(!scans && !plan.contains("Seq Scan on jobs"), "{plan}");
+    }
 }
 
 async fn the_leases_of_an_owner_who_is_gone_are_released(bench: Bench) {

@@ -6,6 +6,7 @@ pub(super) mod split;
 pub mod table;
 
 use super::header::RESULT_COLUMNS;
+use crate::json::{Name, Unclear, check_names};
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -38,10 +39,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
-/// A name that is copied only where it has escapes.
-#[derive(Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
-
 /// Why a text is no record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Flaw {
@@ -49,12 +46,8 @@ pub(super) enum Flaw {
     Grammar(Grammar),
     /// It is JSON, but no object.
     NoObject,
-    /// A string has half of a surrogate pair.
-    Surrogate,
-    /// An object has two members of this name.
-    Repeated(String),
-    /// Brackets are nested too deep.
-    TooDeep,
+    /// It says something that cannot be kept as it is said.
+    Unclear(Unclear),
 }
 
 /// Why a text is not one JSON value, and where, lines and characters counted from 1.
@@ -78,69 +71,11 @@ pub(super) fn check_grammar(text: &str) -> Result<(), Grammar> {
 pub(super) fn parse_object(text: &str) -> Result<Members<'_>, Flaw> {
     let members = serde_json::from_str(text).map_err(|_| match check_grammar(text) {
         Err(grammar) => Flaw::Grammar(grammar),
-        Ok(()) if text.trim_start().starts_with('{') => Flaw::Surrogate,
+        Ok(()) if text.trim_start().starts_with('{') => Flaw::Unclear(Unclear::Surrogate),
         Ok(()) => Flaw::NoObject,
     })?;
-    check_names(text)?;
+    check_names(text, DEPTH).map_err(Flaw::Unclear)?;
     Ok(members)
-}
-
-/// Walks over a text that is JSON: no object may have a name twice, and nothing is nested too deep.
-fn check_names(text: &str) -> Result<(), Flaw> {
-    let bytes = text.as_bytes();
-    let mut names: Vec<Cow<'_, str>> = Vec::with_capacity(16);
-    // For each open bracket, where the names of its object begin; none for arrays.
-    let mut open: Vec<Option<usize>> = Vec::with_capacity(4);
-    let (mut at, mut name_follows) = (0, false);
-    while let Some(&byte) = bytes.get(at) {
-        match byte {
-            b'{' => {
-                open.push(Some(names.len()));
-                name_follows = true;
-            }
-            b'[' => {
-                open.push(None);
-                name_follows = false;
-            }
-            b'}' | b']' => {
-                if let Some(begin) = open.pop().flatten() {
-                    names[begin..].sort_unstable();
-                    if let Some(pair) = names[begin..].windows(2).find(|pair| pair[0] == pair[1]) {
-                        return Err(Flaw::Repeated(pair[0].clone().into_owned()));
-                    }
-                    names.truncate(begin);
-                }
-            }
-            b',' => name_follows = open.last().is_some_and(Option::is_some),
-            b'"' => {
-                let end = string_end(bytes, at);
-                if std::mem::take(&mut name_follows) {
-                    let Name(name) = serde_json::from_str(&text[at..end]).map_err(|_| Flaw::Surrogate)?;
-                    names.push(name);
-                }
-                at = end;
-                continue;
-            }
-            _ => {}
-        }
-        if open.len() > DEPTH {
-            return Err(Flaw::TooDeep);
-        }
-        at += 1;
-    }
-    Ok(())
-}
-
-/// Where the string ends that begins at this quote.
-fn string_end(bytes: &[u8], quote: usize) -> usize {
-    let mut at = quote + 1;
-    while let Some(found) = memchr::memchr2(b'"', b'\\', bytes.get(at..).unwrap_or_default()) {
-        if bytes[at + found] == b'"' {
-            return at + found + 1;
-        }
-        at += found + 2;
-    }
-    bytes.len()
 }
 
 /// The text of a JSON string, or any other value as it is written.

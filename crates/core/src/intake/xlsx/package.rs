@@ -22,7 +22,7 @@ pub(super) struct Package {
 
 impl Package {
     pub fn open(scratch: Box<dyn Scratch>, limits: Limits) -> Result<Self, Error> {
-        let mut archive = ZipArchive::new(scratch).map_err(corrupt)?;
+        let mut archive = ZipArchive::new(scratch).map_err(|_| corrupt("it has no end that lists its parts"))?;
         let mut names = HashMap::with_capacity(archive.len());
         let mut expanded = 0_u64;
         for index in 0..archive.len() {

@@ -2,7 +2,7 @@
 
 use crate::http::App;
 use crate::http::auth::Auth;
-use crate::http::extract::{Json, NoParams, patch};
+use crate::http::extract::{Json, NoParams, object, patch};
 use crate::http::failure::Failure;
 use crate::http::problem::Problems;
 use crate::http::words;
@@ -82,7 +82,8 @@ struct EditCommunity {
     /// The name.
     name: Option<String>,
     /// What it decides for itself.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
+    #[schema(required = false)]
     settings: EditSettings,
 }
 
@@ -94,7 +95,8 @@ struct EditSettings {
     #[schema(schema_with = words::anonymous_import, required = false)]
     anonymous_import: Option<AnonymousImport>,
     /// For how many days things are kept.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
+    #[schema(required = false)]
     retention_days: EditRetention,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::http::App;
 use crate::http::auth::Auth;
-use crate::http::extract::{Id, Json, NoParams, Params, patch};
+use crate::http::extract::{Id, Json, NoParams, Params, object, patch};
 use crate::http::failure::Failure;
 use crate::http::page::Page;
 use crate::http::problem::Problems;
@@ -161,7 +161,7 @@ enum NewOption {
     /// The name; the key is made from it.
     Name(String),
     /// Both.
-    Both(KeyAndName),
+    Both(#[serde(deserialize_with = "object")] KeyAndName),
 }
 
 /// An option whose key is not made from its name.

@@ -134,8 +134,8 @@ impl ChangeUsers {
         Ok(new)
     }
 
-    /// The records as lines. A line break in JSON is space between its tokens, so any other space says the same.
-    fn lines(&self, most: usize) -> Result<Vec<u8>, Error> {
+    /// Refuses no records, and more than the most.
+    fn check(&self, most: usize) -> Result<(), Error> {
         if self.records.is_empty() {
             return Err(Error::at("/records", Code::EmptyFile, "There are no records; send at least one."));
         }
@@ -146,12 +146,12 @@ impl ChangeUsers {
             );
             return Err(Error::at("/records", Code::TooManyRecords, detail));
         }
-        let mut lines = Vec::new();
-        for record in &self.records {
-            lines.extend(record.get().bytes().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }));
-            lines.push(b'\n');
-        }
-        Ok(lines)
+        Ok(())
+    }
+
+    /// The records, each as one line. A line break in JSON is space between its tokens, so any other space says the same.
+    fn lines(&self) -> impl Iterator<Item = String> {
+        self.records.iter().map(|record| record.get().replace(['\n', '\r'], " "))
     }
 }
 
@@ -176,6 +176,6 @@ async fn change_users(
     _: NoParams,
     Json(change): Json<ChangeUsers>,
 ) -> Result<Json<ChangedUsers>, Failure> {
-    let lines = change.lines(app.config.records)?;
-    Ok(Json(app.engine.run_batch(&caller, change.new_job()?, &lines).await?.into()))
+    change.check(app.config.records)?;
+    Ok(Json(app.engine.run_batch(&caller, change.new_job()?, change.lines()).await?.into()))
 }

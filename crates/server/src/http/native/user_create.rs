@@ -3,7 +3,7 @@
 use super::users::{Members, UserBody, tagged};
 use crate::http::App;
 use crate::http::auth::Auth;
-use crate::http::extract::{Json, NoParams};
+use crate::http::extract::{Json, NoParams, objects};
 use crate::http::failure::Failure;
 use crate::http::problem::Problems;
 use axum::extract::State;
@@ -32,7 +32,7 @@ struct NewUserBody {
     /// The email.
     email: Option<String>,
     /// What names the user in other systems.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "objects")]
     identities: Vec<NewIdentity>,
     /// Values by field key.
     #[serde(default)]

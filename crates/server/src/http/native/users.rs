@@ -59,12 +59,9 @@ pub(super) struct UserBody {
 }
 
 impl UserBody {
-    /// The user with its values by the keys of the fields. Those of archived fields are not shown.
+    /// The user with its values by the keys of the fields.
     pub(super) fn new(user: &User, fields: &FieldSet) -> Self {
-        let values = user.values.iter().filter_map(|(number, value)| {
-            let field = fields.get(number).filter(|field| !field.archived)?;
-            Some((field.key.clone(), value.to_wire()))
-        });
+        let values = fields.shown(user).map(|(field, value)| (field.key.clone(), value.to_wire()));
         Self {
             id: user.id.0,
             email: user.email.clone(),

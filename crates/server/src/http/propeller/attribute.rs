@@ -5,7 +5,9 @@ use super::error::invalid_lookup;
 use super::record::{attribute_key, name_of};
 use super::schema::{Object, Schema};
 use muster_core::error::excerpt;
-use muster_core::field::{Field, FieldSet, FieldType, Index, NewField, Rules, SelectOption, key_from_name};
+use muster_core::field::{
+    Field, FieldNumber, FieldSet, FieldType, Index, NewField, Rules, SelectOption, key_from_name,
+};
 use muster_core::field_edit::FieldEdit;
 use muster_core::{Code, Error};
 use serde::Serialize;
@@ -131,24 +133,30 @@ pub fn type_of(kind: FieldType) -> &'static str {
 
 /// Every attribute, in the order in which they were made.
 pub fn all(fields: &FieldSet) -> impl Iterator<Item = &Field> {
-    fields.active().filter(|field| name_of(&field.key).is_none())
+    fields.active().filter(|field| is_attribute(field))
+}
+
+/// Whether a field is an attribute, and no member of users.
+pub fn is_attribute(field: &Field) -> bool {
+    name_of(&field.key).is_none()
 }
 
 /// The attribute of an id or a name. The class says of which attribute of a name; there are none but those of users.
 pub fn find<'a>(fields: &'a FieldSet, lookup: &str, value: &str, class: Option<&str>) -> Result<&'a Field, Error> {
     let found = match lookup {
-        "id" => all(fields).find(|field| field.number.0.to_string() == value),
-        "name" => {
-            let key = attribute_key(value, class.unwrap_or("user"));
-            all(fields).find(|field| field.key == key)
+        "id" => {
+            let field = value.parse().ok().and_then(|number| fields.get(FieldNumber(number)));
+            field.filter(|field| field.number.0.to_string() == value)
         }
+        "name" => fields.find_by_key(&attribute_key(value, class.unwrap_or("user"))),
         _ => return Err(invalid_lookup(lookup, "id,name")),
     };
+    let found = found.filter(|field| !field.archived && is_attribute(field));
     found.ok_or_else(|| Error::new(Code::UnknownField, not_found(lookup, value, class)))
 }
 
 /// What the product says of an attribute that is not there.
-pub fn not_found(lookup: &str, value: &str, class: Option<&str>) -> String {
+fn not_found(lookup: &str, value: &str, class: Option<&str>) -> String {
     match class {
         Some(class) if lookup == "name" => {
             format!("Attribute with name [{}] and attributeClass [{}] not found.", excerpt(value), excerpt(class))

@@ -10,10 +10,9 @@ use crate::http::extract::{Json, NoParams};
 use crate::http::failure::Failure;
 use axum::extract::{Path, State};
 use axum::routing::any;
-use muster_core::field::Field;
-use muster_core::scope::Scope;
+use muster_core::field::{Field, FieldSet};
 use muster_core::{Code, Error};
-use muster_engine::Caller;
+use muster_engine::{Caller, MakingFields};
 use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -36,6 +35,7 @@ async fn refuse_lookup(Auth(_): Auth, lookup: Option<Path<String>>) -> Failure {
 
 /// A definition, and what it is looked up by, as it was written.
 struct Wanted {
+    lookup: &'static str,
     key: Value,
     definition: Definition,
 }
@@ -60,56 +60,78 @@ fn read(body: &Value, lookup: &'static str) -> Result<Vec<Wanted>, Error> {
             Some(key) if lookup == "id" => drop(schema.integer(&format!("{place}/id"), key)),
             Some(_) => {}
         }
-        wanted.push(Wanted { key: key.unwrap_or_default(), definition });
+        wanted.push(Wanted { lookup, key: key.unwrap_or_default(), definition });
     }
     schema.finish().map(|()| wanted)
 }
 
-/// Makes or changes each attribute.
+/// Changes those attributes that are there, and makes the others.
 async fn define(app: &App, caller: &Caller, body: &Value, lookup: &'static str) -> Result<Vec<RecordResult>, Failure> {
-    caller.require(Scope::FieldsWrite)?;
     let wanted = read(body, lookup)?;
-    // Only the last change is committed together with the answer: after that nothing may touch the database.
+    let fields = app.engine.list_fields(caller).await?;
+    // What is changed is changed the same when it is sent again. What is made is made together with the answer that says so:
+    // after that nothing may touch the database.
     let unbound = Caller { reservation: None, ..caller.clone() };
     let mut results = Vec::with_capacity(wanted.len());
-    for (i, one) in wanted.iter().enumerate() {
-        let caller = if i + 1 == wanted.len() { caller } else { &unbound };
-        results.push(one.define(app, caller, lookup).await?);
+    for one in &wanted {
+        results.push(match one.find(&fields) {
+            Ok(field) => Some(one.change(app, &unbound, field).await?),
+            Err(_) => None,
+        });
     }
-    Ok(results)
+    let mut making = app.engine.make_fields(caller).await?;
+    for (one, result) in wanted.iter().zip(&mut results).filter(|(_, result)| result.is_none()) {
+        *result = Some(one.make(&mut making).await?);
+    }
+    making.commit().await?;
+    Ok(results.into_iter().flatten().collect())
 }
 
 impl Wanted {
-    async fn define(&self, app: &App, caller: &Caller, lookup: &'static str) -> Result<RecordResult, Failure> {
-        let fields = app.engine.list_fields(caller).await?;
-        let key = self.key.as_str().map_or_else(|| self.key.to_string(), str::to_owned);
-        let found = find(&fields, lookup, &key, self.definition.class.as_deref());
-        let (action, changed) = match found {
-            Ok(field) => ("update", self.change(app, caller, field).await),
-            Err(_) if lookup == "name" || key == "0" => ("create", self.create(app, caller).await),
-            Err(error) => ("update", Err(error.into())),
-        };
-        let (id, message, error) = match changed {
-            Ok((id, message)) => (Some(i64::from(id)), Some(message), None),
-            // Ours and not the record's.
+    fn key(&self) -> String {
+        self.key.as_str().map_or_else(|| self.key.to_string(), str::to_owned)
+    }
+
+    fn find<'a>(&self, fields: &'a FieldSet) -> Result<&'a Field, Error> {
+        find(fields, self.lookup, &self.key(), self.definition.class.as_deref())
+    }
+
+    async fn change(&self, app: &App, caller: &Caller, field: &Field) -> Result<RecordResult, Failure> {
+        let changed = app.engine.edit_field(caller, field.id, &self.definition.edit(field)).await;
+        self.result("update", changed.map_err(Failure::from))
+    }
+
+    /// Makes the attribute, or changes one that was made before it in the same request.
+    async fn make(&self, making: &mut MakingFields<'_>) -> Result<RecordResult, Failure> {
+        match self.find(making.fields()) {
+            Ok(field) => {
+                let (number, edit) = (field.number, self.definition.edit(field));
+                self.result("update", making.edit(number, &edit).await.map_err(Failure::from))
+            }
+            Err(_) if self.lookup == "name" || self.key() == "0" => match self.definition.new_field() {
+                Ok(new) => self.result("create", making.create(&new).await.map_err(Failure::from)),
+                Err(error) => self.result("create", Err(error.into())),
+            },
+            Err(error) => self.result("update", Err(error.into())),
+        }
+    }
+
+    /// What the product says of it. What failed on our side fails the request.
+    fn result(&self, action: &'static str, done: Result<Field, Failure>) -> Result<RecordResult, Failure> {
+        let (id, message, error) = match done {
+            Ok(field) => (Some(i64::from(field.number.0)), Some(self.message(action)), None),
             Err(failure) if failure.status().is_server_error() => return Err(failure),
             Err(failure) => (None, None, Some(failure.error.detail)),
         };
         let success = error.is_none();
-        Ok(RecordResult { action, error, id, key: self.key.clone(), lookup_key: lookup, message, success })
+        Ok(RecordResult { action, error, id, key: self.key.clone(), lookup_key: self.lookup, message, success })
     }
 
-    async fn create(&self, app: &App, caller: &Caller) -> Result<(u16, String), Failure> {
-        let made = app.engine.create_field(caller, &self.definition.new_field()?).await?;
-        Ok((made.number.0, self.message("Attribute created.")))
-    }
-
-    async fn change(&self, app: &App, caller: &Caller, field: &Field) -> Result<(u16, String), Failure> {
-        app.engine.edit_field(caller, field.id, &self.definition.edit(field)).await?;
-        Ok((field.number.0, self.message("Attribute updated. Fields 'name', 'type' and 'class' are not updated.")))
-    }
-
-    fn message(&self, done: &str) -> String {
+    fn message(&self, action: &str) -> String {
+        let done = match action {
+            "create" => "Attribute created.",
+            _ => "Attribute updated. Fields 'name', 'type' and 'class' are not updated.",
+        };
         self.definition.say_not_kept().map_or_else(|| done.to_owned(), |not_kept| format!("{done} {not_kept}"))
     }
 }

@@ -36,11 +36,13 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[serde(deny_unknown_fields)]
 struct ListAttributes {
     /// The number of the page, from 1.
+    #[serde(default)]
     #[param(value_type = Option<u32>, minimum = 1, default = 1)]
-    page: Option<PageNumber>,
+    page: PageNumber,
     /// How many there are on a page, from 1 to 100.
+    #[serde(default)]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 12)]
-    offset: Option<PageSize>,
+    offset: PageSize,
 }
 
 /// What else names an attribute that is looked up by its name.

@@ -54,8 +54,8 @@ struct Users {
 /// A request in our words.
 #[derive(Debug, Default)]
 struct Translated {
-    /// The records, one on each line.
-    records: Vec<u8>,
+    /// The records.
+    records: Vec<String>,
     /// What names the user of each, as it was written.
     keys: Vec<Value>,
     /// The same as we look it up, where it can name somebody.
@@ -90,8 +90,7 @@ impl Translated {
             if let Some(user) = UserRecord::new(&place, user, others, &mut schema) {
                 let (record, key) = user.translate(lookup, &directives, &mut schema);
                 translated.identities.push(identity_of(&record));
-                translated.records.extend(record.to_string().into_bytes());
-                translated.records.push(b'\n');
+                translated.records.push(record.to_string());
                 translated.keys.push(key);
             }
         }
@@ -152,7 +151,7 @@ async fn change(app: &App, caller: &Caller, body: &Value, lookup: Lookup) -> Res
         Lookup::Id => MatchBy::Id,
         Lookup::SourceId => MatchBy::External,
     });
-    let batch = app.engine.run_batch(caller, new, &records).await?;
+    let batch = app.engine.run_batch(caller, new, records).await?;
     let exist = existing(app, caller, &batch.outcomes, identities).await?;
     let all = batch.outcomes.into_iter().zip(keys).zip(exist);
     Ok(all.map(|((outcome, key), exists)| result(outcome, key, lookup, exists)).collect())
@@ -224,8 +223,7 @@ mod tests {
 
     fn records(body: Value, lookup: Lookup) -> Result<Vec<Value>, Error> {
         let translated = Translated::new(&body, lookup, 10)?;
-        let lines = translated.records.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        Ok(lines.map(|line| serde_json::from_slice(line).unwrap()).collect())
+        Ok(translated.records.iter().map(|record| serde_json::from_str(record).unwrap()).collect())
     }
 
     fn record(user: Value) -> Value {

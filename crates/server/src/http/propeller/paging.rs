@@ -1,33 +1,14 @@
 //! Lists that the product gives page by page, by number.
 
-use serde::{Deserialize, Serialize};
+use crate::http::page::UpTo;
+use serde::Serialize;
 use utoipa::ToSchema;
 
-/// A number of a page, or of how much there is on one.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(try_from = "u32")]
-pub struct PageNumber(u32);
+/// The number of a page.
+pub type PageNumber = UpTo<{ u32::MAX }, 1>;
 
-impl TryFrom<u32> for PageNumber {
-    type Error = &'static str;
-
-    fn try_from(number: u32) -> Result<Self, Self::Error> {
-        if number == 0 { Err("pages are counted from 1") } else { Ok(Self(number)) }
-    }
-}
-
-/// How much there is on a page: 1 to 100.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(try_from = "u32")]
-pub struct PageSize(u32);
-
-impl TryFrom<u32> for PageSize {
-    type Error = &'static str;
-
-    fn try_from(size: u32) -> Result<Self, Self::Error> {
-        if (1..=100).contains(&size) { Ok(Self(size)) } else { Err("a page has 1 to 100 entries") }
-    }
-}
+/// How much there is on a page.
+pub type PageSize = UpTo<100, 12>;
 
 /// A page of a list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -55,10 +36,9 @@ pub struct PropellerPage<T> {
 }
 
 impl<T> PropellerPage<T> {
-    /// A page of all that there are: the first one of 12, if nothing else is said.
-    pub fn of(all: Vec<T>, page: Option<PageNumber>, size: Option<PageSize>) -> Self {
-        let page = page.map_or(1, |PageNumber(page)| page as usize);
-        let offset = size.map_or(12, |PageSize(size)| size as usize);
+    /// A page of all that there are.
+    pub fn of(all: Vec<T>, page: PageNumber, size: PageSize) -> Self {
+        let (page, offset) = (page.0 as usize, size.0 as usize);
         let items_found = all.len();
         let before = (page - 1).saturating_mul(offset);
         let data: Vec<T> = all.into_iter().skip(before).take(offset).collect();
@@ -76,16 +56,12 @@ mod tests {
     fn a_page_says_where_it_is_and_how_many_there_are() {
         let page = |page: Option<u32>, size: Option<u32>| {
             let all = (1..=30).collect();
-            let page = PropellerPage::of(all, page.map(PageNumber), size.map(PageSize));
+            let page = PropellerPage::of(all, page.map(UpTo).unwrap_or_default(), size.map(UpTo).unwrap_or_default());
             (page.data, page.start, page.end, page.page, page.pages, page.items_found, page.total)
         };
         assert_eq!(page(None, None), ((1..=12).collect(), 1, 12, 1, 3, 30, 12));
         assert_eq!(page(Some(3), None), ((25..=30).collect(), 25, 30, 3, 3, 30, 6));
         assert_eq!(page(Some(4), Some(10)), (vec![], 0, 0, 4, 3, 30, 0));
         assert_eq!(page(Some(u32::MAX), Some(100)).0, Vec::<i32>::new());
-        for number in [0, 101] {
-            assert!(PageSize::try_from(number).is_err());
-        }
-        assert!(PageNumber::try_from(0).is_err());
     }
 }

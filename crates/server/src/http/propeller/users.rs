@@ -120,7 +120,6 @@ pub async fn find(
     address: &Address,
     source: &Source,
 ) -> Result<(User, FieldSet), Failure> {
-    caller.require(scope)?;
     let found = app.engine.find_user(caller, scope, &address.key(source)?).await.map_err(Failure::from);
     found.map_err(|mut failure| {
         if failure.error.code == Code::UserNotFound {
@@ -137,16 +136,19 @@ pub async fn find(
 
 /// A user as the product shows it: a member for each of its fields, empty where there is no value.
 fn show(user: &User, fields: &FieldSet, expands: &[&str]) -> Value {
-    let text = |value: Option<Stored>| value.map(|value| shown(&value)).unwrap_or_default();
-    let value = |field: &str| fields.number_of(field).and_then(|number| user.get(number));
+    let value = |key: &str| fields.shown_value(user, key).map(|(_, value)| value);
+    let text = |key: &str| match key {
+        "email" => user.email.clone().unwrap_or_default(),
+        key => value(key).map(shown).unwrap_or_default(),
+    };
     let mut shown: BTreeMap<&str, Value> = BTreeMap::from([("id", json!(user.id.0))]);
     for (name, field) in members() {
         match name {
             "parent" if !expands.contains(&"parent") => {}
             "parent" => drop(shown.insert(name, value(field).map_or(json!({}), |value| value.to_wire()))),
             "addresses" => drop(shown.insert(name, value(field).map_or(json!([]), |value| value.to_wire()))),
-            "gender" => drop(shown.insert(name, text(value(field)).to_uppercase().into())),
-            name => drop(shown.insert(name, text(value(field)).into())),
+            "gender" => drop(shown.insert(name, text(field).to_uppercase().into())),
+            name => drop(shown.insert(name, text(field).into())),
         }
     }
     if expands.contains(&"sources") {

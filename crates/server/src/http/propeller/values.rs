@@ -1,6 +1,6 @@
 //! `GET|POST /users/:lookupKey/:lookupValue/attributes`: the values that one user has of attributes.
 
-use super::attribute::{all, find, name, not_found, type_of};
+use super::attribute::{find, is_attribute, name, type_of};
 use super::body::{Body, PropellerAnswer};
 use super::error::Errors;
 use super::paging::{PageNumber, PageSize, PropellerPage};
@@ -13,14 +13,16 @@ use crate::http::extract::{Json, Params};
 use crate::http::failure::Failure;
 use axum::extract::State;
 use muster_core::error::Kind;
-use muster_core::field::{Field, FieldSet};
+use muster_core::field::{Field, FieldNumber, FieldSet};
 use muster_core::key::Key;
+use muster_core::plan::may_hold;
 use muster_core::scope::Scope;
-use muster_core::value::Value as Stored;
+use muster_core::value::{Misfit, Value as Stored};
 use muster_core::{Code, Error};
 use muster_engine::{Caller, UserEdit};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -40,11 +42,13 @@ struct ListValues {
     /// The language, where there is a record for each.
     language: Option<String>,
     /// The number of the page, from 1.
+    #[serde(default)]
     #[param(value_type = Option<u32>, minimum = 1, default = 1)]
-    page: Option<PageNumber>,
+    page: PageNumber,
     /// How many there are on a page, from 1 to 100.
+    #[serde(default)]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 12)]
-    offset: Option<PageSize>,
+    offset: PageSize,
 }
 
 /// The value that a user has of an attribute.
@@ -138,8 +142,9 @@ async fn list_values(
 ) -> Result<Json<PropellerPage<AttributeValue>>, Failure> {
     let source = Source { source: list.source, language: list.language };
     let (user, fields) = find_user(&app, &caller, Scope::UsersRead, &address, &source).await?;
-    let value = |field: &Field| user.get(field.number).map(|value| AttributeValue::new(field, &value));
-    Ok(Json(PropellerPage::of(all(&fields).filter_map(value).collect(), list.page, list.offset)))
+    let attributes = fields.shown(&user).filter(|(field, _)| is_attribute(field));
+    let values = attributes.map(|(field, value)| AttributeValue::new(field, value)).collect();
+    Ok(Json(PropellerPage::of(values, list.page, list.offset)))
 }
 
 /// Change attributes of a user
@@ -216,31 +221,28 @@ async fn set(
     fields: &FieldSet,
 ) -> Result<Vec<ValueResult>, Failure> {
     let mut results: Vec<ValueResult> = wanted.iter().map(|wanted| wanted.result(fields)).collect();
+    let fit = wanted.iter().zip(&results).filter(|(_, result)| result.success);
+    let field = |result: &ValueResult| fields.get(FieldNumber(result.id?));
+    // Of an attribute that is there twice the last one counts.
+    let mut values: BTreeMap<String, &Value> =
+        fit.filter_map(|(wanted, result)| Some((field(result)?.key.clone(), &wanted.value))).collect();
     loop {
-        let mut values: Vec<(String, Value)> = Vec::new();
-        for (wanted, result) in wanted.iter().zip(&results).filter(|(_, result)| result.success) {
-            let key =
-                result.id.and_then(|number| all(fields).find(|field| field.number.0 == number)).map(|field| &field.key);
-            let key = key.cloned().unwrap_or_default();
-            // Of an attribute that is there twice the last one counts.
-            values.retain(|(other, _)| *other != key);
-            values.push((key, wanted.value.clone()));
-        }
-        let edit = UserEdit { values, ..UserEdit::default() };
+        let said = values.iter().map(|(key, value)| (key.clone(), (*value).clone()));
+        let edit = UserEdit { values: said.collect(), ..UserEdit::default() };
         let error = match app.engine.edit_user(caller, user, &edit).await.map_err(Failure::from) {
             Ok(_) => return Ok(results),
             Err(failure) if failure.error.code.kind() != Kind::Row => return Err(failure),
             Err(failure) => failure.error,
         };
-        let blamed = error.errors.first().and_then(|fault| fault.pointer.as_deref()?.strip_prefix("/values/"));
-        let blamed = blamed.and_then(|key| fields.find_by_key(key)).map(|field| field.number.0);
-        let mut of = results.iter_mut().filter(|result| result.success && result.id == blamed).peekable();
-        if blamed.is_none() || of.peek().is_none() {
+        // What depends on the user and on all others, such as a unique value that somebody has: it is left out.
+        let fault = error.errors.first();
+        let blamed = fault.and_then(|fault| fault.pointer.as_deref()?.strip_prefix("/values/"));
+        let Some((key, fault)) = blamed.filter(|key| values.remove(*key).is_some()).zip(fault) else {
             return Err(error.into());
-        }
-        for result in of {
-            result.fail(error.errors.first().map_or(&error.detail, |fault| &fault.message));
-        }
+        };
+        let of =
+            results.iter_mut().filter(|result| result.success && field(result).is_some_and(|field| field.key == key));
+        of.for_each(|result| result.fail(&fault.message));
     }
 }
 
@@ -249,28 +251,33 @@ impl Wanted {
     fn result(&self, fields: &FieldSet) -> ValueResult {
         let key = self.key.as_str().map_or_else(|| self.key.to_string(), str::to_owned);
         let action = if self.value.is_null() { "delete" } else { "put" };
-        let found = find(fields, self.lookup, &key, self.class.as_deref()).ok();
+        let found = find(fields, self.lookup, &key, self.class.as_deref());
         let mut result = ValueResult {
             action,
             error: None,
-            id: found.map(|field| field.number.0),
+            id: found.as_ref().ok().map(|field| field.number.0),
             key: self.key.clone(),
             lookup_key: self.lookup,
             message: None,
             success: true,
         };
-        match found {
-            None => result.fail(&not_found(self.lookup, &key, self.class.as_deref())),
-            Some(field) if !self.value.is_null() => {
-                if let Err(misfit) = Stored::from_json(field, &self.value) {
-                    let kind = type_of(field.kind);
-                    result.fail(&format!("Invalid value provided. Attribute type is [{kind}]."));
-                    result.message = Some(misfit.message);
-                }
+        match found.map(|field| (field, self.read(field))) {
+            Err(error) => result.fail(&error.detail),
+            Ok((field, Err(misfit))) => {
+                result.fail(&format!("Invalid value provided. Attribute type is [{}].", type_of(field.kind)));
+                result.message = Some(misfit.message);
             }
-            Some(_) => {}
+            Ok((field, Ok(value))) => {
+                let refused = may_hold(field, value.as_ref()).err();
+                refused.iter().for_each(|misfit| result.fail(&misfit.message));
+            }
         }
         result
+    }
+
+    /// The value as the attribute holds it; none to clear it.
+    fn read(&self, field: &Field) -> Result<Option<Stored>, Misfit> {
+        (!self.value.is_null()).then(|| Stored::from_json(field, &self.value)).transpose()
     }
 }
 

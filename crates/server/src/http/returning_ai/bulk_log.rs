@@ -7,6 +7,7 @@ use crate::http::auth::Auth;
 use crate::http::extract::{Id, Json, NoParams, Params};
 use crate::http::failure::Failure;
 use crate::http::native::job_body::{CountsBody, ErrorGroupBody, JobErrorBody};
+use crate::http::page::UpTo;
 use crate::http::words;
 use axum::extract::State;
 use jiff::Timestamp;
@@ -97,26 +98,7 @@ struct ListBulkUpdates {
     /// How many on a page, from 1 to 100.
     #[serde(default)]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 20)]
-    limit: PageSize,
-}
-
-/// How many entries a page has: 1 to 100.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(try_from = "u32")]
-struct PageSize(u32);
-
-impl Default for PageSize {
-    fn default() -> Self {
-        Self(20)
-    }
-}
-
-impl TryFrom<u32> for PageSize {
-    type Error = &'static str;
-
-    fn try_from(limit: u32) -> Result<Self, Self::Error> {
-        (1..=100).contains(&limit).then_some(Self(limit)).ok_or("a limit is a number from 1 to 100")
-    }
+    limit: UpTo<100, 20>,
 }
 
 /// Get all bulk updates

@@ -7,7 +7,7 @@ use super::user_filter::{PAGE_USERS, Start, UserPage};
 use crate::http::App;
 use crate::http::extract::{Json, NoParams, Params};
 use crate::http::failure::Failure;
-use crate::http::page::Cursor;
+use crate::http::page::{Cursor, UpTo};
 use axum::extract::State;
 use muster_engine::{UserName, UserQuery};
 use serde::Deserialize;
@@ -31,29 +31,10 @@ struct ListUsers {
     /// How many on a page, from 1 to 200.
     #[serde(default)]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 200)]
-    limit: PageUsers,
+    limit: UpTo<PAGE_USERS, PAGE_USERS>,
     /// The `next_cursor` of the page before. Not together with `page`.
     #[param(value_type = Option<String>)]
     cursor: Option<Cursor>,
-}
-
-/// How many users a page has: 1 to 200.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(try_from = "u32")]
-struct PageUsers(u32);
-
-impl Default for PageUsers {
-    fn default() -> Self {
-        Self(PAGE_USERS)
-    }
-}
-
-impl TryFrom<u32> for PageUsers {
-    type Error = &'static str;
-
-    fn try_from(limit: u32) -> Result<Self, Self::Error> {
-        (1..=PAGE_USERS).contains(&limit).then_some(Self(limit)).ok_or("a limit is a number from 1 to 200")
-    }
 }
 
 /// Get community users

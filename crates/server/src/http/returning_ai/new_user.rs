@@ -2,6 +2,7 @@
 
 use super::request::{TextOrNumber, replaced};
 use super::user_body::EXTERNAL_ID;
+use crate::http::extract::JsonObject;
 use crate::http::failure::Failure;
 use muster_core::error::excerpt;
 use muster_core::field::FieldSet;
@@ -37,7 +38,8 @@ pub(super) struct NewUserBody {
     #[schema(value_type = Option<String>)]
     external_id: Option<TextOrNumber>,
     /// Values of other fields.
-    custom_fields: Option<Vec<CustomField>>,
+    #[schema(value_type = Option<Vec<CustomField>>)]
+    custom_fields: Option<Vec<JsonObject<CustomField>>>,
     /// Not kept; it must be the same as `confirmPassword`.
     password: Option<String>,
     /// Not kept.
@@ -145,9 +147,9 @@ impl NewUserBody {
                 places.push((format!("/values/{key}"), pointer.to_owned()));
             }
         }
-        let custom = self.custom_fields.as_deref().unwrap_or_default();
-        let names: Vec<&str> = custom.iter().map(|field| field.field.as_str()).collect();
-        for (i, (field, key)) in custom.iter().zip(engine.field_keys(caller, &names).await?).enumerate() {
+        let custom = || self.custom_fields.iter().flatten().map(|JsonObject(field)| field);
+        let names: Vec<&str> = custom().map(|field| field.field.as_str()).collect();
+        for (i, (field, key)) in custom().zip(engine.field_keys(caller, &names).await?).enumerate() {
             let mut refuse = |code, message: String| {
                 wrong.push(Error::at(format!("/customFields/{i}/fieldIdorName"), code, message));
             };

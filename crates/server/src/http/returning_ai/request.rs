@@ -2,11 +2,12 @@
 
 use crate::http::App;
 use crate::http::auth::Auth;
-use crate::http::extract::{WireId, check_json_headers, collect, pointer_of};
+use crate::http::extract::{WireId, check_json_headers, collect, parse};
 use crate::http::failure::Failure;
+use crate::http::page::UpTo;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
-use muster_core::{Code, Error, json};
+use muster_core::{Code, Error};
 use muster_engine::{Caller, EngineError, UserName};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Visitor};
@@ -22,12 +23,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
         check_json_headers(request.headers())?;
         let mut body = request.into_body().into_data_stream();
         let bytes = collect(&mut body, Vec::new(), app.config.json_body_bytes).await?;
-        let text = std::str::from_utf8(&bytes);
-        let text = text.map_err(|_| Failure::new(Code::InvalidRequest, "The body is not UTF-8."))?;
-        let read = serde_path_to_error::deserialize(json::read(text, "")?);
-        Ok(Self(
-            read.map_err(|error| Error::at(pointer_of(error.path()), Code::InvalidRequest, error.inner().to_string()))?,
-        ))
+        Ok(Self(parse(&bytes)?))
     }
 }
 
@@ -79,24 +75,8 @@ impl<A: Place, B: Place> Place for (A, B) {
     }
 }
 
-/// The number of a page: 1 to 1,000,000.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "u32")]
-pub(super) struct PageNumber(pub(super) u32);
-
-impl Default for PageNumber {
-    fn default() -> Self {
-        Self(1)
-    }
-}
-
-impl TryFrom<u32> for PageNumber {
-    type Error = &'static str;
-
-    fn try_from(page: u32) -> Result<Self, Self::Error> {
-        (1..=1_000_000).contains(&page).then_some(Self(page)).ok_or("a page is a number from 1 to 1000000")
-    }
-}
+/// The number of a page.
+pub(super) type PageNumber = UpTo<1_000_000, 1>;
 
 /// A text, or a number that is read as one.
 #[derive(Clone, Debug, PartialEq, Eq)]

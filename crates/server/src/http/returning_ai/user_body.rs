@@ -57,10 +57,9 @@ pub(super) struct UserBody {
 impl UserBody {
     /// The user with its values by the keys of the fields.
     pub(super) fn new(user: &User, fields: &FieldSet) -> Self {
-        let value = |key: &str| fields.find_by_key(key).and_then(|field| user.values.get(field.number));
+        let value = |key: &str| fields.shown_value(user, key).map(|(_, value)| value);
         let text = |key| value(key).map(ToString::to_string);
-        let custom = user.values.iter().filter_map(|(number, _)| fields.key_of(number));
-        let custom = custom.filter(|key| !OWN.contains(key)).map(|key| (key.to_owned(), show_value(user, fields, key)));
+        let custom = fields.shown(user).filter(|(field, _)| !OWN.contains(&field.key.as_str()));
         let external = user.identities.iter().find(|identity| identity.source == EXTERNAL_ID);
         Self {
             user_id: user.id.0,
@@ -73,7 +72,9 @@ impl UserBody {
             external_id: external.map(|identity| identity.source_id.clone()),
             xp: show_value(user, fields, "xp"),
             coins: show_value(user, fields, "coins"),
-            custom_fields: custom.collect(),
+            custom_fields: custom
+                .map(|(field, value)| (field.key.clone(), show_of(Some(field), Some(value))))
+                .collect(),
             join_date: user.created_at,
             updated_at: user.updated_at,
         }
@@ -108,9 +109,8 @@ pub(super) fn show_of(field: Option<&Field>, value: Option<&Value>) -> Json {
 
 /// What a user has of the field of a key.
 pub(super) fn show_value(user: &User, fields: &FieldSet, key: &str) -> Json {
-    let field = fields.find_by_key(key);
-    match field.and_then(|field| user.values.get(field.number)) {
+    match fields.shown_value(user, key) {
         None if ZERO.contains(&key) => Json::from(0),
-        value => show_of(field, value),
+        shown => show_of(shown.map(|(field, _)| field), shown.map(|(_, value)| value)),
     }
 }

@@ -8,7 +8,7 @@ use crate::http::App;
 use crate::http::auth::Auth;
 use crate::http::extract::{Json, NoParams};
 use crate::http::failure::Failure;
-use crate::http::page::Cursor;
+use crate::http::page::{Cursor, UpTo};
 use axum::extract::State;
 use muster_core::field::FieldSet;
 use muster_core::scope::Scope;
@@ -134,7 +134,7 @@ impl Start {
         show: impl Fn(&User, &FieldSet) -> T,
     ) -> Result<UserPage<T>, muster_engine::EngineError> {
         let (found, current_page, total_pages): (FoundUsers, u32, u64) = match self {
-            Self::Page(PageNumber(page)) => {
+            Self::Page(UpTo(page)) => {
                 let counted = engine.count_users_to_page(caller, &query, page).await?;
                 (counted.found, page, counted.total.div_ceil(query.limit.into()))
             }
@@ -238,7 +238,7 @@ fn found(user: &User, fields: &FieldSet, wanted: Option<&[Wanted]>) -> FoundUser
             values.extend(wanted.map(|wanted| (wanted.name.clone(), value(&wanted.key))));
         }
         None => {
-            let set = user.values.iter().filter_map(|(number, _)| fields.key_of(number));
+            let set = fields.shown(user).map(|(field, _)| field.key.as_str());
             values.extend(set.chain(ALWAYS).map(|key| (key.to_owned(), value(key))));
         }
     }

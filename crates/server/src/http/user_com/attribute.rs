@@ -8,11 +8,6 @@ use jiff::Timestamp;
 use muster_core::Code;
 use muster_core::error::excerpt;
 use muster_core::field::{Field, FieldSet, FieldType, normalize_name};
-use muster_core::id::UserId;
-use muster_core::job::{JobKind, Overdraft};
-use muster_core::key::Key;
-use muster_core::plan::{Edit, EditPatch, Plan, Row, Rules, plan};
-use muster_core::user::{Operator, User};
 use muster_core::value::{Misfit, Value};
 use serde_json::Value as Json;
 
@@ -139,21 +134,6 @@ pub fn read_value(field: &Field, json: &Json) -> Result<Option<Value>, Misfit> {
         // Clients get choices as lists, and send them back as they got them.
         (FieldType::Select, Json::Array(items)) if items.len() == 1 => Value::from_json(field, &items[0]).map(Some),
         (_, json) => Value::from_json(field, json).map(Some),
-    }
-}
-
-/// Refuses a value that no user could be given, because of what the field allows.
-pub fn check_value(field: &Field, value: Option<&Value>, fields: &FieldSet) -> Result<(), Misfit> {
-    let patch = value.map_or(EditPatch::Clear, |value| EditPatch::Set(Operator::Overwrite, value.clone()));
-    let edits = vec![Edit { field: field.number, column: 0, patch }];
-    let row = Row { record: 1, line: 0, key: Key::Id(UserId(1)), edits, creates: false };
-    let rules = Rules { kind: JobKind::Update, overdraft: Overdraft::Reject, fields, columns: &[] };
-    match plan(&row, Some(&User::blank(UserId(1), Timestamp::UNIX_EPOCH)), &rules) {
-        // Somebody may be below the minimum already, and rise.
-        Plan::Reject(error) if error.code != Code::InsufficientBalance => {
-            Err(Misfit { code: error.code, message: error.message })
-        }
-        _ => Ok(()),
     }
 }
 

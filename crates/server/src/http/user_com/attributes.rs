@@ -168,7 +168,6 @@ async fn create_attribute(
     Auth(caller): Auth,
     members: Members,
 ) -> Result<impl IntoResponse, Failure> {
-    caller.require(Scope::FieldsWrite)?;
     let field = app.engine.create_field(&caller, &read_new(members)?).await.map_err(in_their_words)?;
     Ok((StatusCode::CREATED, Json(AttributeBody::from(&field))))
 }

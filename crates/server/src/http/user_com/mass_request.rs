@@ -1,17 +1,18 @@
 //! What a mass update asks for.
 
-use super::attribute::{Attribute, CUSTOM_ID, check_value, read_value};
+use super::attribute::{Attribute, CUSTOM_ID, read_value};
 use super::body::Members;
 use super::user_edits::{custom_id, email};
 use muster_core::error::excerpt;
 use muster_core::field::FieldSet;
 use muster_core::identity::Identity;
+use muster_core::plan::may_hold;
 use muster_core::{Code, Error};
 use serde_json::{Value as Json, json};
 use std::collections::HashSet;
 use utoipa::ToSchema;
 
-/// The most bytes of the records that are made of one call.
+/// The most bytes of the records that are made of one call: a short one is not to fill the disk.
 const MAX_RECORD_BYTES: usize = 256 << 20;
 
 /// How a call names users.
@@ -77,12 +78,13 @@ pub struct MassUpdate {
     /// Who is meant, as they were sent, each once.
     pub ids: Vec<Json>,
     attribute: String,
-    /// What becomes of each of them: the members of a record beside what names the user.
-    change: Json,
+    /// What becomes of each of them: the members of a record behind what names the user, and the brace that ends it.
+    change: String,
 }
 
 impl MassUpdate {
-    /// Reads a call. Refuses with all that is wrong with it, and with `too_many_records` more than the most ids.
+    /// Reads a call. Refuses with all that is wrong with it, with `too_many_records` more than the most ids, and with
+    /// `body_too_large` a long text for very many users.
     pub fn read(mut members: Members, door: Door, most: usize, fields: &FieldSet) -> Result<Self, Error> {
         let ids = members.take_required("ids").map(|json| read_ids(&json, door.users, most));
         let ids = match ids {
@@ -99,12 +101,18 @@ impl MassUpdate {
         let attribute = name.and_then(|name| attribute(&mut members, &name, door, fields));
         let mut change = Json::Null;
         if let (Some((_, attribute)), Some(value)) = (&attribute, value) {
-            match read_change(*attribute, &value, ids.len(), fields) {
+            match read_change(*attribute, &value, ids.len()) {
                 Ok(read) => change = read,
                 Err(error) => members.refuse("value", error.code, error.detail),
             }
         }
         members.finish()?;
+        let change = change.to_string().split_off(1);
+        if ids.len().saturating_mul(change.len()) > MAX_RECORD_BYTES {
+            let most = MAX_RECORD_BYTES / change.len();
+            let message = format!("a value of this length can be given to at most {most} users in one call");
+            return Err(Error::new(Code::BodyTooLarge, message));
+        }
         Ok(Self { ids, attribute: attribute.map(|(name, _)| name).unwrap_or_default(), change })
     }
 
@@ -113,30 +121,15 @@ impl MassUpdate {
         format!("Mass update of {}", excerpt(&self.attribute))
     }
 
-    /// The records of the job, one for each id. Refuses with `body_too_large` where that would be more than a call can
-    /// bring: a long text for very many users.
-    pub fn records(&self, door: Door) -> Result<String, Error> {
-        let change = self.change.to_string();
-        let rest = change.strip_prefix('{').unwrap_or_default();
-        if self.ids.len().saturating_mul(rest.len()) > MAX_RECORD_BYTES {
-            let most = MAX_RECORD_BYTES / rest.len();
-            let message = format!("a value of this length can be given to at most {most} users in one call");
-            return Err(Error::new(Code::BodyTooLarge, message));
-        }
-        let mut records = String::with_capacity(self.ids.len() * (rest.len() + 24));
-        for id in &self.ids {
-            match door.users {
-                Users::ById => records.push_str(&format!("{{\"id\":{id}")),
-                Users::ByCustomId => {
-                    let identity = json!([{"source": CUSTOM_ID, "source_id": id}]);
-                    records.push_str(&format!("{{\"identities\":{identity}"));
-                }
-            }
-            records.push(',');
-            records.push_str(rest);
-            records.push('\n');
-        }
-        Ok(records)
+    /// The records of the job, one for each id.
+    pub fn records(&self, users: Users) -> impl Iterator<Item = String> {
+        self.ids.iter().map(move |id| {
+            let named = match users {
+                Users::ById => format!("\"id\":{id}"),
+                Users::ByCustomId => format!("\"identities\":{}", json!([{"source": CUSTOM_ID, "source_id": id}])),
+            };
+            format!("{{{named},{}", self.change)
+        })
     }
 }
 
@@ -202,14 +195,14 @@ fn is_whole(number: &str) -> bool {
 }
 
 /// What becomes of each user, as a part of a record.
-fn read_change(attribute: Attribute<'_>, json: &Json, ids: usize, fields: &FieldSet) -> Result<Json, Error> {
+fn read_change(attribute: Attribute<'_>, json: &Json, ids: usize) -> Result<Json, Error> {
     if attribute.is_unique() && !json.is_null() && ids > 1 {
         return Err(Error::new(Code::NotUnique, "no two users may have the same value of this attribute; send one id"));
     }
     match attribute {
         Attribute::Field(field) => {
             let value = read_value(field, json);
-            let value = value.and_then(|value| check_value(field, value.as_ref(), fields).map(|()| value));
+            let value = value.and_then(|value| may_hold(field, value.as_ref()).map(|()| value));
             let value = value.map_err(|misfit| Error::new(misfit.code, misfit.message))?;
             Ok(json!({"values": {&*field.key: value.map(|value| value.to_wire())}}))
         }

@@ -3,6 +3,7 @@
 //! Everything that can be wrong with a call is found before anything is written. What remains is a job like any other: a
 //! record for each user, with results and an undo.
 
+use super::also_by_post;
 use super::body::Members;
 use super::error::{Refusals, in_their_words};
 use super::mass_request::{Attributes, CustomIdsBody, Door, IdsBody, MassUpdate, Users};
@@ -25,11 +26,12 @@ use utoipa_axum::routes;
 
 /// The operations of this family.
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(mass_update_custom, mass_update_custom_by_post))
-        .routes(routes!(mass_update_standard, mass_update_standard_by_post))
-        .routes(routes!(mass_update_custom_by_custom_id, mass_update_custom_by_custom_id_by_post))
-        .routes(routes!(mass_update_standard_by_custom_id, mass_update_standard_by_custom_id_by_post))
+    let routes = OpenApiRouter::new()
+        .routes(routes!(mass_update_custom))
+        .routes(routes!(mass_update_standard))
+        .routes(routes!(mass_update_custom_by_custom_id))
+        .routes(routes!(mass_update_standard_by_custom_id));
+    also_by_post(routes, "As by PUT, which the documents name; their samples send POST.")
 }
 
 /// What became of a mass update.
@@ -58,8 +60,8 @@ struct NotUpdated {
     /// The id as it was sent.
     id: Any,
     /// The stable code.
-    #[schema(example = "not_unique")]
-    code: &'static str,
+    #[schema(value_type = String, example = "not_unique")]
+    code: Code,
     /// Why.
     message: String,
 }
@@ -74,7 +76,7 @@ async fn mass_update(app: &App, caller: &Caller, door: Door, members: Members) -
         Users::ByCustomId => MatchBy::External,
     });
     new.name = request.name();
-    let batch = app.engine.run_batch(caller, new, request.records(door)?.as_bytes()).await?;
+    let batch = app.engine.run_batch(caller, new, request.records(door.users)).await?;
     Ok(Json(MassUpdated::new(request.ids, batch)?))
 }
 
@@ -94,7 +96,7 @@ impl MassUpdated {
         if let Some(first) = answer.failed.first() {
             // Where nobody at all could be changed, the call as a whole was wrong.
             if answer.updated + answer.unchanged == 0 {
-                return Err(Error::at("/value", Code::NotUnique, first.message.clone()));
+                return Err(Error::at("/value", first.code, first.message.clone()));
             }
             answer.status = "partial";
         }
@@ -108,7 +110,7 @@ impl MassUpdated {
             Code::UserNotFound | Code::InvalidId | Code::InvalidIdentity | Code::MissingKey => self.not_found.push(id),
             code => {
                 let message = in_their_words(&reason.error.message);
-                self.failed.push(NotUpdated { id, code: code.as_str(), message });
+                self.failed.push(NotUpdated { id, code, message });
             }
         }
     }
@@ -119,7 +121,7 @@ impl MassUpdated {
 /// Gives one attribute, by its name or key, one value for up to 100,000 users. Repeated ids count once, and sending the
 /// same again changes nothing more. `null` clears.
 #[utoipa::path(
-    put, path = "/users/mass_update_custom_attributes/", tag = "User.com",
+    method(put, post), path = "/users/mass_update_custom_attributes/", tag = "User.com",
     request_body(content = IdsBody, example = json!({"ids": [10, 15, 22, 23], "attribute": "Language", "value": "it"})),
     responses((status = 200, description = "What became of it.", body = MassUpdated), Refusals),
     security(("key" = ["bulk:update"])),
@@ -132,31 +134,11 @@ async fn mass_update_custom(
     mass_update(&app, &caller, Door { users: Users::ById, attributes: Attributes::Custom }, members).await
 }
 
-/// Set a custom attribute of many users (POST)
-///
-/// Gives one attribute, by its name or key, one value for up to 100,000 users. Repeated ids count once, and sending the
-/// same again changes nothing more. `null` clears.
-///
-/// As by PUT, which the documents name; their samples send POST.
-#[utoipa::path(
-    post, path = "/users/mass_update_custom_attributes/", tag = "User.com",
-    request_body(content = IdsBody, example = json!({"ids": [10, 15, 22, 23], "attribute": "Language", "value": "it"})),
-    responses((status = 200, description = "What became of it.", body = MassUpdated), Refusals),
-    security(("key" = ["bulk:update"])),
-)]
-async fn mass_update_custom_by_post(
-    State(app): State<App>,
-    Auth(caller): Auth,
-    members: Members,
-) -> Result<Json<MassUpdated>, Failure> {
-    mass_update(&app, &caller, Door { users: Users::ById, attributes: Attributes::Custom }, members).await
-}
-
 /// Set a standard attribute of many users
 ///
 /// The same for the attributes that the product itself has: `email`, `custom_id`, `first_name`, `phone_number` and so on.
 #[utoipa::path(
-    put, path = "/users/mass_update_standard_attributes/", tag = "User.com",
+    method(put, post), path = "/users/mass_update_standard_attributes/", tag = "User.com",
     request_body(content = IdsBody, example = json!({"ids": [10, 15, 22, 23], "attribute": "city", "value": "Rome"})),
     responses((status = 200, description = "What became of it.", body = MassUpdated), Refusals),
     security(("key" = ["bulk:update"])),
@@ -169,30 +151,11 @@ async fn mass_update_standard(
     mass_update(&app, &caller, Door { users: Users::ById, attributes: Attributes::Standard }, members).await
 }
 
-/// Set a standard attribute of many users (POST)
-///
-/// The same for the attributes that the product itself has: `email`, `custom_id`, `first_name`, `phone_number` and so on.
-///
-/// As by PUT, which the documents name; their samples send POST.
-#[utoipa::path(
-    post, path = "/users/mass_update_standard_attributes/", tag = "User.com",
-    request_body(content = IdsBody, example = json!({"ids": [10, 15, 22, 23], "attribute": "city", "value": "Rome"})),
-    responses((status = 200, description = "What became of it.", body = MassUpdated), Refusals),
-    security(("key" = ["bulk:update"])),
-)]
-async fn mass_update_standard_by_post(
-    State(app): State<App>,
-    Auth(caller): Auth,
-    members: Members,
-) -> Result<Json<MassUpdated>, Failure> {
-    mass_update(&app, &caller, Door { users: Users::ById, attributes: Attributes::Standard }, members).await
-}
-
 /// Set a custom attribute of many users by their custom ids
 ///
 /// A custom id is the identity of a user that has the source `custom_id`.
 #[utoipa::path(
-    put, path = "/users-by-id/mass_update_custom_attributes/", tag = "User.com",
+    method(put, post), path = "/users-by-id/mass_update_custom_attributes/", tag = "User.com",
     request_body(content = CustomIdsBody, example = json!({"ids": ["a-10", "a-15"], "attribute": "Language", "value": "it"})),
     responses((status = 200, description = "What became of it.", body = MassUpdated), Refusals),
     security(("key" = ["bulk:update"])),
@@ -205,54 +168,16 @@ async fn mass_update_custom_by_custom_id(
     mass_update(&app, &caller, Door { users: Users::ByCustomId, attributes: Attributes::Custom }, members).await
 }
 
-/// Set a custom attribute of many users by their custom ids (POST)
-///
-/// A custom id is the identity of a user that has the source `custom_id`.
-///
-/// As by PUT, which the documents name; their samples send POST.
-#[utoipa::path(
-    post, path = "/users-by-id/mass_update_custom_attributes/", tag = "User.com",
-    request_body(content = CustomIdsBody, example = json!({"ids": ["a-10", "a-15"], "attribute": "Language", "value": "it"})),
-    responses((status = 200, description = "What became of it.", body = MassUpdated), Refusals),
-    security(("key" = ["bulk:update"])),
-)]
-async fn mass_update_custom_by_custom_id_by_post(
-    State(app): State<App>,
-    Auth(caller): Auth,
-    members: Members,
-) -> Result<Json<MassUpdated>, Failure> {
-    mass_update(&app, &caller, Door { users: Users::ByCustomId, attributes: Attributes::Custom }, members).await
-}
-
 /// Set a standard attribute of many users by their custom ids
 ///
 /// A custom id is the identity of a user that has the source `custom_id`.
 #[utoipa::path(
-    put, path = "/users-by-id/mass_update_standard_attributes/", tag = "User.com",
+    method(put, post), path = "/users-by-id/mass_update_standard_attributes/", tag = "User.com",
     request_body(content = CustomIdsBody, example = json!({"ids": ["a-10", "a-15"], "attribute": "city", "value": "Rome"})),
     responses((status = 200, description = "What became of it.", body = MassUpdated), Refusals),
     security(("key" = ["bulk:update"])),
 )]
 async fn mass_update_standard_by_custom_id(
-    State(app): State<App>,
-    Auth(caller): Auth,
-    members: Members,
-) -> Result<Json<MassUpdated>, Failure> {
-    mass_update(&app, &caller, Door { users: Users::ByCustomId, attributes: Attributes::Standard }, members).await
-}
-
-/// Set a standard attribute of many users by their custom ids (POST)
-///
-/// A custom id is the identity of a user that has the source `custom_id`.
-///
-/// As by PUT, which the documents name; their samples send POST.
-#[utoipa::path(
-    post, path = "/users-by-id/mass_update_standard_attributes/", tag = "User.com",
-    request_body(content = CustomIdsBody, example = json!({"ids": ["a-10", "a-15"], "attribute": "city", "value": "Rome"})),
-    responses((status = 200, description = "What became of it.", body = MassUpdated), Refusals),
-    security(("key" = ["bulk:update"])),
-)]
-async fn mass_update_standard_by_custom_id_by_post(
     State(app): State<App>,
     Auth(caller): Auth,
     members: Members,

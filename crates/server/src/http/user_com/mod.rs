@@ -38,6 +38,19 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     routes
 }
 
+/// The same routes, where the document tells an operation by POST from the same by another method, and says why there are
+/// both.
+fn also_by_post(mut routes: OpenApiRouter<App>, why: &str) -> OpenApiRouter<App> {
+    for path in routes.get_openapi_mut().paths.paths.values_mut() {
+        let Some((first, post)) = path.put.as_ref().or(path.delete.as_ref()).zip(path.post.as_mut()) else { continue };
+        post.operation_id = first.operation_id.as_ref().map(|id| format!("{id}_by_post"));
+        post.summary = first.summary.as_ref().map(|summary| format!("{summary} (POST)"));
+        let said = first.description.iter().map(String::as_str).chain([why]);
+        post.description = Some(said.collect::<Vec<_>>().join("\n\n"));
+    }
+    routes
+}
+
 /// The request with the slash at the end of its address that a client forgot.
 pub async fn add_slash(mut request: Request) -> Request {
     let path = request.uri().path();

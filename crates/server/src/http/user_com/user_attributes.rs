@@ -1,5 +1,6 @@
 //! The attributes of one user.
 
+use super::also_by_post;
 use super::body::Members;
 use super::error::Refusals;
 use super::user_edits::UserEdits;
@@ -22,13 +23,14 @@ use utoipa_axum::routes;
 
 /// The operations of this family.
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+    let routes = OpenApiRouter::new()
         .routes(routes!(set_attribute))
         .routes(routes!(set_multiple_attributes))
-        .routes(routes!(remove_attribute, remove_attribute_by_post))
+        .routes(routes!(remove_attribute))
         .routes(routes!(set_attribute_by_custom_id))
         .routes(routes!(set_multiple_attributes_by_custom_id))
-        .routes(routes!(remove_attribute_by_custom_id, remove_attribute_by_custom_id_by_post))
+        .routes(routes!(remove_attribute_by_custom_id));
+    also_by_post(routes, "For clients that send no body with DELETE.")
 }
 
 /// One attribute and its value.
@@ -128,32 +130,13 @@ async fn set_multiple_attributes(
 
 /// Clear an attribute of a user
 #[utoipa::path(
-    delete, path = "/users/{id}/remove_attribute/", tag = "User.com",
+    method(delete, post), path = "/users/{id}/remove_attribute/", tag = "User.com",
     params(("id" = i64, Path, description = "The user.")),
     request_body(content = RemoveAttribute, example = json!({"attribute": "first_name"})),
     responses((status = 200, description = "It was done.", body = Done), Refusals),
     security(("key" = ["users:write"])),
 )]
 async fn remove_attribute(
-    State(app): State<App>,
-    Auth(caller): Auth,
-    ById(key): ById,
-    members: Members,
-) -> Result<Json<Done>, Failure> {
-    set(&app, &caller, key, members, true).await
-}
-
-/// Clear an attribute of a user (POST)
-///
-/// For clients that send no body with DELETE.
-#[utoipa::path(
-    post, path = "/users/{id}/remove_attribute/", tag = "User.com",
-    params(("id" = i64, Path, description = "The user.")),
-    request_body(content = RemoveAttribute, example = json!({"attribute": "first_name"})),
-    responses((status = 200, description = "It was done.", body = Done), Refusals),
-    security(("key" = ["users:write"])),
-)]
-async fn remove_attribute_by_post(
     State(app): State<App>,
     Auth(caller): Auth,
     ById(key): ById,
@@ -200,32 +183,13 @@ async fn set_multiple_attributes_by_custom_id(
 
 /// Clear an attribute of a user by its custom id
 #[utoipa::path(
-    delete, path = "/users-by-id/{custom_id}/remove_attribute/", tag = "User.com",
+    method(delete, post), path = "/users-by-id/{custom_id}/remove_attribute/", tag = "User.com",
     params(("custom_id" = String, Path, description = "The custom id of the user.")),
     request_body(content = RemoveAttribute, example = json!({"attribute": "first_name"})),
     responses((status = 200, description = "It was done.", body = Done), Refusals),
     security(("key" = ["users:write"])),
 )]
 async fn remove_attribute_by_custom_id(
-    State(app): State<App>,
-    Auth(caller): Auth,
-    ByCustomId(key): ByCustomId,
-    members: Members,
-) -> Result<Json<Done>, Failure> {
-    set(&app, &caller, key, members, true).await
-}
-
-/// Clear an attribute of a user by its custom id (POST)
-///
-/// For clients that send no body with DELETE.
-#[utoipa::path(
-    post, path = "/users-by-id/{custom_id}/remove_attribute/", tag = "User.com",
-    params(("custom_id" = String, Path, description = "The custom id of the user.")),
-    request_body(content = RemoveAttribute, example = json!({"attribute": "first_name"})),
-    responses((status = 200, description = "It was done.", body = Done), Refusals),
-    security(("key" = ["users:write"])),
-)]
-async fn remove_attribute_by_custom_id_by_post(
     State(app): State<App>,
     Auth(caller): Auth,
     ByCustomId(key): ByCustomId,

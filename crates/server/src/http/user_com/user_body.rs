@@ -104,13 +104,8 @@ impl UserBody {
     }
 }
 
-fn value<'a>(user: &'a User, fields: &'a FieldSet, key: &str) -> Option<(&'a Field, &'a Value)> {
-    let field = fields.find_by_key(key).filter(|field| !field.archived)?;
-    user.values.get(field.number).map(|value| (field, value))
-}
-
 fn name(user: &User, fields: &FieldSet) -> String {
-    let of = |key| value(user, fields, key).map(|(_, value)| value.to_string());
+    let of = |key| fields.shown_value(user, key).map(|(_, value)| value.to_string());
     of("full_name").unwrap_or_else(|| {
         let both: Vec<String> = ["first_name", "last_name"].into_iter().filter_map(of).collect();
         both.join(" ")
@@ -118,7 +113,7 @@ fn name(user: &User, fields: &FieldSet) -> String {
 }
 
 fn standard(user: &User, fields: &FieldSet, key: &str) -> Any {
-    match (key, value(user, fields, key)) {
+    match (key, fields.shown_value(user, key)) {
         ("gender", None) => Any::from("unknown"),
         ("gender", Some((field, value))) => {
             let key = value.to_string();
@@ -131,15 +126,14 @@ fn standard(user: &User, fields: &FieldSet, key: &str) -> Any {
 }
 
 fn tags(user: &User, fields: &FieldSet) -> Vec<Tag> {
-    let Some((field, Value::Options(chosen))) = value(user, fields, TAGS) else { return Vec::new() };
+    let Some((field, Value::Options(chosen))) = fields.shown_value(user, TAGS) else { return Vec::new() };
     let all = field.rules.options.iter().enumerate();
     let chosen = all.filter(|(_, option)| chosen.contains(&option.key));
     chosen.map(|(i, option)| Tag { name: option.name.clone(), id: i + 1 }).collect()
 }
 
 fn attributes(user: &User, fields: &FieldSet) -> Vec<AttributeValue> {
-    let shown = user.values.iter().filter_map(|(number, value)| Some((fields.get(number)?, value)));
-    let shown = shown.filter(|(field, _)| !field.archived && !is_standard(field) && field.key != TAGS);
+    let shown = fields.shown(user).filter(|(field, _)| !is_standard(field) && field.key != TAGS);
     let show = |(field, value): (&Field, &Value)| AttributeValue {
         value: show_value(field, value),
         name: field.name.clone(),

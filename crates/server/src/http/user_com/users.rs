@@ -108,7 +108,6 @@ async fn create_user(
     Auth(caller): Auth,
     mut members: Members,
 ) -> Result<impl IntoResponse, Failure> {
-    caller.require(Scope::UsersWrite)?;
     let named = Named::take(&mut members)?;
     let edits = read_edits(&app, &caller, members).await?;
     let put = edits.put(&app, &caller, JobKind::Create, named.key.clone()).await;
@@ -133,7 +132,6 @@ async fn update_or_create_user(
     Auth(caller): Auth,
     mut members: Members,
 ) -> Result<Json<UpdatedOrCreated>, Failure> {
-    caller.require(Scope::UsersWrite)?;
     let named = Named::take(&mut members)?;
     let edits = read_edits(&app, &caller, members).await?;
     let put = edits.put(&app, &caller, JobKind::Import, named.key).await?;

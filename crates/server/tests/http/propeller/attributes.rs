@@ -2,6 +2,7 @@ use super::error_of;
 use crate::App;
 use crate::app::json_of;
 use crate::on_every_database;
+use muster_engine::Fault;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -211,6 +212,45 @@ async fn values_of_a_user_are_set_cleared_and_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_cannot_be_set_leaves_the_others_and_an_earlier_one_of_its_attribute_alone() {
+    on_every_database(async |app| {
+        for field in [
+            json!({"name": "Small", "type": "integer", "max": "10"}),
+            json!({"name": "Card", "type": "text", "unique": true}),
+            json!({"name": "Badge", "type": "text", "unique": true}),
+            json!({"name": "Needed", "type": "text", "required": true}),
+        ] {
+            let (status, made) = json_of(app.post("/v1/fields").json(&field)).await;
+            assert_eq!(status, 201, "{made}");
+        }
+        app.run("?kind=import", "Email,Card,Badge,Needed\nbob@example.com,taken,worn,x\nada@example.com,,,y\n").await;
+        let id = app.user("ada@example.com").await["id"].clone();
+        let of = |name: &str, value: Value| json!({"name": name, "class": "user", "type": "text", "value": value});
+        let body = json!([
+            of("SMALL", json!(7)),
+            of("SMALL", json!(11)),
+            of("CARD", json!("taken")),
+            of("CITY", json!("Rome")),
+            of("BADGE", json!("worn")),
+            of("CITY", json!("Oslo")),
+            of("NEEDED", Value::Null),
+            of("REGION", json!("Lazio")),
+        ]);
+        let (status, answer) = post(app, &format!("/v2/users/id/{id}/attributes"), body).await;
+        assert_eq!(status, 200, "{answer}");
+        let success: Vec<_> = answer["data"].as_array().unwrap().iter().map(|one| one["success"] == true).collect();
+        assert_eq!(success, [true, false, false, true, false, true, false, true], "{answer}");
+        assert_eq!(answer["data"][1]["error"], "11 is more than 10, the most that Small may hold");
+        assert_eq!(answer["data"][6]["error"], "Needed must have a value");
+        let ada = app.user("ada@example.com").await;
+        assert_eq!(ada["values"], json!({"small": 7, "city": "Oslo", "region": "Lazio", "needed": "y"}));
+        assert_eq!(ada["version"], 2, "all that can be set is set at once");
+        app.engine.verify().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_attributes_are_made_and_changed_each_for_itself_as_documented() {
     on_every_database(async |app| {
         let body = json!([
@@ -259,6 +299,43 @@ async fn many_attributes_are_made_and_changed_each_for_itself_as_documented() {
         }
         let (status, answer) = post(app, "/attributes/bulk/id", json!(vec![json!({"id": 0}); 1_001])).await;
         assert_eq!((status, &error_of(&answer)["type"]), (413, &json!("TooManyRecords")));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attributes_are_made_with_the_answer_that_says_so_or_not_at_all() {
+    on_every_database(async |app| {
+        post(app, "/attributes", json!({"name": "OLD", "class": "user", "type": "integer"})).await;
+        let body = json!([
+            {"name": "RING", "class": "user", "type": "enum", "typeParam": "Gold"},
+            {"name": "OLD", "class": "user", "isSearchable": true},
+            {"name": "BELT", "class": "user", "type": "no type"},
+            {"name": "RING", "class": "user", "typeParam": "Gold;Silver", "isSearchable": true},
+            {"name": "HAT", "class": "user", "type": "integer"},
+        ]);
+        let send = async || {
+            let request = app.post("/v2/attributes/bulk/name").header("Idempotency-Key", "one").json(&body);
+            let (status, answer) = json_of(request).await;
+            (status.as_u16(), answer)
+        };
+        let made = async |name: &str| app.get(&format!("/attributes/name/{name}")).await.0 == 200;
+        app.faults.plan("accept.answered", 0, Fault::Crash);
+        let (status, answer) = send().await;
+        assert!(status >= 500, "{answer}");
+        for name in ["RING", "BELT", "HAT"] {
+            assert!(!made(name).await, "{name}");
+        }
+        let (status, answer) = send().await;
+        let actions = answer["data"].as_array().unwrap().iter().map(|one| one["action"].as_str().unwrap_or_default());
+        let actions: Vec<_> = actions.collect();
+        assert_eq!((status, actions), (200, vec!["create", "update", "create", "update", "create"]), "{answer}");
+        assert_eq!(answer["data"][2]["success"], false);
+        assert_eq!(send().await, (200, answer));
+        let (_, ring) = app.get("/attributes/name/RING").await;
+        assert_eq!((&ring["data"]["typeParam"], &ring["data"]["isSearchable"]), (&json!("Gold;Silver"), &json!(true)));
+        assert!(made("HAT").await && !made("BELT").await);
+        app.engine.verify().await.unwrap();
     })
     .await;
 }
