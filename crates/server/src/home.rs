@@ -91,13 +91,19 @@ impl Home {
 
     /// Opens what is there, for commands that make no sense on nothing.
     pub fn open_existing(&self) -> Result<Engine> {
+        self.check_existing()?;
+        self.open(Faults::none(), Limits::default())
+    }
+
+    /// Refuses where there is no database yet.
+    pub fn check_existing(&self) -> Result<()> {
         match &self.database {
             Database::Sqlite(path) if !path.exists() => {
                 let failure = Failure::new(format!("There is no database in {}.", self.folder.display()));
                 Err(failure
                     .hint("name the folder with --data-dir, or make a community first: muster community create NAME"))
             }
-            _ => self.open(Faults::none(), Limits::default()),
+            Database::Sqlite(_) | Database::Postgres(_) => Ok(()),
         }
     }
 

@@ -251,6 +251,7 @@ fn say_address(running: &Running) {
 pub async fn work(global: &Global, args: &WorkArgs) -> Result<()> {
     let home = Home::new(global, DATA_FOLDER)?;
     let faults = args.workers.faults()?;
+    home.check_existing()?;
     let mut stay = home.work()?;
     let engine = home.open(faults, Limits::default())?;
     prepare(&engine, true).await?;

@@ -99,6 +99,7 @@ fn limits_are_settings() {
 
 #[test]
 fn what_cannot_work_is_refused_at_once() {
+    assert!(Home::new().run(&["worker"]).exit(2).contains("There is no database"));
     let home = Home::new();
     let error = home.run(&["serve", "--no-migrate"]).exit(2);
     assert!(error.contains("muster migrate"), "{error}");
