@@ -1,6 +1,7 @@
 use crate::{fields, read, user};
 use muster_core::filter::{Filter, Test, TextPlace, TextTest};
 use muster_core::user::User;
+use muster_core::value::Value;
 
 fn ada() -> User {
     user(
