@@ -230,6 +230,15 @@ impl Error {
         let fault = Fault { column: None, pointer: Some(pointer.into()), code, message: message.clone() };
         Self { code, detail: message, errors: vec![fault], job_id: None }
     }
+
+    /// Refuses if there are any, with what the first of them says and the faults of all.
+    pub fn all(errors: Vec<Self>) -> Result<(), Self> {
+        let faults = errors.iter().flat_map(|error| error.errors.clone()).collect();
+        match errors.into_iter().next() {
+            Some(first) => Err(Self { errors: faults, ..first }),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Why one row failed, with its address. Reads as a sentence:

@@ -233,6 +233,28 @@ impl Field {
     }
 }
 
+impl Field {
+    /// The value with what its options are called in the place of their keys.
+    pub fn with_option_names(&self, value: &Value) -> Value {
+        let name = |key: &String| {
+            let option = self.rules.options.iter().find(|option| option.key == *key);
+            option.map_or(key, |option| &option.name).clone()
+        };
+        match value {
+            Value::Text(key) if self.kind == FieldType::Select => Value::Text(name(key)),
+            Value::Options(keys) => Value::Options(keys.iter().map(name).collect()),
+            Value::Text(_)
+            | Value::Integer(_)
+            | Value::Decimal(_)
+            | Value::Boolean(_)
+            | Value::Date(_)
+            | Value::Datetime(_)
+            | Value::Json(_)
+            | Value::Identities(_) => value.clone(),
+        }
+    }
+}
+
 /// The key that a name makes: lower case, every run of other characters than letters and digits becomes `_`, none at
 /// the ends. `First Name` → `first_name`.
 pub fn key_from_name(name: &str) -> String {

@@ -342,6 +342,9 @@ impl JobOptions {
     }
 }
 
+/// The most characters of the name of a job.
+pub const MAX_JOB_NAME_CHARS: usize = 200;
+
 /// Whether a text can name something: not empty, not longer than this many characters, and without control characters.
 pub fn is_name(text: &str, most: usize) -> bool {
     !text.is_empty() && text.chars().count() <= most && !text.chars().any(char::is_control)

@@ -154,7 +154,8 @@ impl Value {
             },
             FieldType::Date => match dates.read(trimmed) {
                 Some(date) => Ok(Self::Date(date)),
-                None => misfit(Code::InvalidDate, "a date of the form YYYY-MM-DD, or of the date_format given"),
+                None if dates.0.is_some() => misfit(Code::InvalidDate, "a date as date_format says"),
+                None => misfit(Code::InvalidDate, "a date of the form YYYY-MM-DD"),
             },
             FieldType::Datetime => match parse_datetime(trimmed) {
                 Some(time) => Ok(Self::Datetime(time)),

@@ -19,7 +19,7 @@ use muster_core::intake;
 use muster_core::intake::encoding::Encoding;
 use muster_core::intake::header::Columns;
 use muster_core::intake::sniff::{Format, SniffOptions, Sniffer};
-use muster_core::job::{JobKind, JobOptions, is_name};
+use muster_core::job::{JobKind, JobOptions, MAX_JOB_NAME_CHARS, is_name};
 use muster_core::scope::Scope;
 use muster_core::{Code, Error};
 use muster_store::{Family, JobRef, Transaction};
@@ -97,7 +97,7 @@ impl NewJob {
     /// The name in the log: what was asked for, else the name of the file.
     fn checked_name(&self) -> Result<String, Error> {
         let (name, file_name) = (self.name.trim(), self.file_name.as_deref().unwrap_or_default());
-        if !name.is_empty() && !is_name(name, 200) {
+        if !name.is_empty() && !is_name(name, MAX_JOB_NAME_CHARS) {
             let message = "name is a text of at most 200 characters, none of them a control character";
             return Err(Error::at("/name", Code::InvalidOption, message));
         }

@@ -13,6 +13,7 @@ use crate::error::{EngineError, Result};
 use crate::job::Job;
 use crate::prepare::PreparedRow;
 use crate::refit::Refit;
+use jiff::Timestamp;
 use muster_core::field::{Field, FieldNumber, FieldSet, Index};
 use muster_core::field_edit::FieldEdit;
 use muster_core::id::{FieldId, Tenant, UserId};
@@ -32,6 +33,11 @@ impl Engine {
     /// `field_in_use` where an open job names the field and could not go on as it began; with `built_in_field` for what
     /// came with the product and stays.
     pub async fn edit_field(&self, caller: &Caller, id: FieldId, edit: &FieldEdit) -> Result<Field> {
+        self.edit_field_at(caller, id, edit, self.clock().now()).await
+    }
+
+    /// The same, at this time.
+    pub async fn edit_field_at(&self, caller: &Caller, id: FieldId, edit: &FieldEdit, at: Timestamp) -> Result<Field> {
         caller.require(Scope::FieldsWrite)?;
         let fields = self.fields(caller.tenant).await?;
         let field = active(&fields, id)?;
@@ -40,7 +46,7 @@ impl Engine {
             let refit = Refit::new(caller, &field, &edited, &fields);
             refit.check(self.store()).await?;
         }
-        let changed = self.change_field(caller, id, edit).await?;
+        let changed = self.change_field(caller, id, edit, at).await?;
         match (changed, edit.indexed) {
             (Some((tx, edited)), None) => {
                 caller.commit(tx).await?;
@@ -62,6 +68,7 @@ impl Engine {
         caller: &Caller,
         id: FieldId,
         edit: &FieldEdit,
+        at: Timestamp,
     ) -> Result<Option<(Transaction, Field)>> {
         let tenant = caller.tenant;
         let mut tx = self.store().begin().await?;
@@ -77,6 +84,7 @@ impl Engine {
         }
         // From here on nobody else writes users of the community, until this is committed.
         tx.update_field(tenant, &edited).await?;
+        tx.touch_field(tenant, edited.number, at).await?;
         if field.narrows_to(&edited) {
             Refit::new(caller, &field, &edited, &fields).rewrite(&mut tx).await?;
         }

@@ -10,7 +10,7 @@ use muster_core::field::{Field, FieldNumber, FieldSet, Index, NewField};
 use muster_core::field_edit::FieldEdit;
 use muster_core::id::FieldId;
 use muster_core::scope::Scope;
-use muster_store::Transaction;
+use muster_store::{FieldOrigin, Transaction};
 
 impl Engine {
     /// Every field of the caller's community.
@@ -31,12 +31,12 @@ impl Engine {
         fields.iter().find(|field| field.id == id).cloned().ok_or_else(|| EngineError::not_found("field"))
     }
 
-    /// The fields that can be written, and when each was made.
-    pub async fn list_fields_with_times(&self, caller: &Caller) -> Result<Vec<(Field, Timestamp)>> {
+    /// The fields that can be written, and where each comes from.
+    pub async fn list_fields_with_origins(&self, caller: &Caller) -> Result<Vec<(Field, FieldOrigin)>> {
         let fields = self.list_fields(caller).await?;
-        let times = self.store().read().await?.list_field_times(caller.tenant).await?;
-        let made = |field: &Field| times.iter().find(|(number, _)| *number == field.number).map(|(_, at)| *at);
-        Ok(fields.active().filter_map(|field| Some((field.clone(), made(field)?))).collect())
+        let origins = self.store().read().await?.list_field_origins(caller.tenant).await?;
+        let of = |field: &Field| origins.iter().find(|origin| origin.number == field.number).cloned();
+        Ok(fields.active().filter_map(|field| Some((field.clone(), of(field)?))).collect())
     }
 
     /// The keys of the fields that can be written and that ids, keys or names mean, whichever way they are written; none
@@ -52,15 +52,16 @@ impl Engine {
 
     /// Makes a field. Refuses with `field_exists` where its name or key is taken.
     pub async fn create_field(&self, caller: &Caller, new: &NewField) -> Result<Field> {
-        Ok(self.create_field_with_time(caller, new).await?.0)
+        Ok(self.create_field_with_origin(caller, new).await?.0)
     }
 
-    /// The same, and when that was.
-    pub async fn create_field_with_time(&self, caller: &Caller, new: &NewField) -> Result<(Field, Timestamp)> {
+    /// The same, and where it comes from.
+    pub async fn create_field_with_origin(&self, caller: &Caller, new: &NewField) -> Result<(Field, FieldOrigin)> {
         let mut making = self.make_fields(caller).await?;
         let (made, now) = (making.create(new).await?, making.now);
         making.commit().await?;
-        Ok((made, now))
+        let (number, created_by) = (made.number, Some(caller.actor.clone()));
+        Ok((made, FieldOrigin { number, created_at: now, created_by, updated_at: Some(now) }))
     }
 
     /// Begins to make fields that are committed together.
@@ -94,6 +95,7 @@ impl MakingFields<'_> {
         let (key, name) = new.check(&self.fields)?;
         let (tenant, now) = (self.caller.tenant, self.now);
         let made = self.tx.insert_field(tenant, field_id(), &key, &name, new.kind, &new.rules, false, now).await?;
+        self.tx.set_field_maker(tenant, made.number, &self.caller.actor).await?;
         self.made.push(made.number);
         self.fields = self.tx.list_fields(tenant).await?;
         Ok(made)

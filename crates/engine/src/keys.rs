@@ -12,11 +12,11 @@ use crate::clock::key_id;
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
 use jiff::{SignedDuration, Timestamp};
-use muster_core::Code;
 use muster_core::actor::{Actor, ActorKind};
 use muster_core::id::{CommunityId, KeyId, Tenant};
 use muster_core::job::is_name;
 use muster_core::scope::Scope;
+use muster_core::{Code, Error};
 use muster_store::{ApiKey, Community, NewApiKey, Transaction};
 use rand::distr::{Alphanumeric, SampleString};
 use rand::rand_core::UnwrapErr;
@@ -109,13 +109,23 @@ impl Engine {
         Ok((tx, MadeKey { key, secret }))
     }
 
-    /// Makes a key for the caller's community. It cannot have a scope that the caller lacks (`scope_escalation`).
+    /// Makes a key for the caller's community. It cannot have a scope that the caller lacks (`scope_escalation`), nor an end
+    /// that is past.
     pub async fn grant_key(&self, caller: &Caller, new: &NewKey) -> Result<MadeKey> {
         caller.require(Scope::KeysWrite)?;
-        check_granted(caller, &new.scopes)?;
+        self.check_new_key(caller, new)?;
         let (tx, made) = self.insert_key(caller.tenant, caller.community, new).await?;
         caller.commit(tx).await?;
         Ok(made)
+    }
+
+    /// Refuses a key that the caller cannot make for somebody.
+    pub(crate) fn check_new_key(&self, caller: &Caller, new: &NewKey) -> Result<()> {
+        if new.expires_at.is_some_and(|end| end <= self.clock().now()) {
+            let message = "this time is past; send a later one, or none for a key without an end";
+            return Err(Error::at("/expires_at", Code::InvalidRequest, message).into());
+        }
+        check_granted(caller, &new.scopes)
     }
 
     /// The keys of a community.

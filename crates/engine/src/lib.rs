@@ -92,7 +92,8 @@ pub use metrics::Metrics;
 #[cfg(feature = "testing")]
 pub use muster_store::testing;
 pub use muster_store::{
-    ApiKey, Attempt, Community, Delivery, DeliveryFilter, JobFilter, Store, StoredAnswer, Verdict, Webhook, WebhookEdit,
+    ApiKey, Attempt, Community, Delivery, DeliveryFilter, FieldOrigin, JobFilter, Store, StoredAnswer, Verdict,
+    Webhook, WebhookEdit,
 };
 pub use put::{PutEdit, PutUser, UserPut};
 pub use query::{FoundUsers, UserQuery};

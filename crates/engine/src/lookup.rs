@@ -1,10 +1,13 @@
 //! Who has the keys of rows.
 
+use crate::caller::Caller;
+use crate::engine::Engine;
 use crate::error::Result;
 use muster_core::field::FieldNumber;
 use muster_core::id::{Tenant, UserId};
 use muster_core::job::JobKind;
 use muster_core::key::{Key, UserKey};
+use muster_core::scope::Scope;
 use muster_store::{Among, Connection};
 
 /// Whom a key names.
@@ -33,6 +36,16 @@ impl Found {
             Self::One(same) if same == user => self,
             Self::One(_) | Self::Several => Self::Several,
         }
+    }
+}
+
+impl Engine {
+    /// Whether somebody has each of these keys now, for whoever may import users.
+    pub async fn are_users(&self, caller: &Caller, keys: &[Key]) -> Result<Vec<bool>> {
+        caller.require(Scope::BulkImport)?;
+        let keys: Vec<&Key> = keys.iter().collect();
+        let found = find(&mut self.store().read().await?, caller.tenant, JobKind::Import, &keys).await?;
+        Ok(found.into_iter().map(|found| found != Found::Nobody).collect())
     }
 }
 

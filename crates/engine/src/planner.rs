@@ -13,6 +13,7 @@ use muster_core::outcome::{Outcome, Reason, Status};
 use muster_core::plan::{Plan, Row, ambiguous, plan};
 use muster_core::undo::{Past, plan_undo};
 use muster_core::user::{Change, User, changes_to_stored};
+use muster_core::value::Value;
 use muster_store::{NewChangeSet, UserRow};
 use std::collections::HashMap;
 
@@ -318,8 +319,16 @@ fn not_unique(taken: &UserKey, exists: bool, row: &Row, changes: &[Change], orde
     let name = fields.get(taken.field).map(|field| field.name.as_str()).or_else(|| fields.key_of(taken.field));
     let column = edit.and_then(|edit| order.rules.columns.get(usize::from(edit.column))).map(String::as_str);
     let given = changes.iter().find(|change| change.field == taken.field).and_then(|change| change.new.as_ref());
-    let shown = given.map_or_else(|| taken.key.replace('\u{1f}', ":"), ToString::to_string);
-    let (name, shown) = (name.unwrap_or_default(), muster_core::error::excerpt(&shown));
+    let shown = match given {
+        // Of several only the one that is taken.
+        Some(Value::Identities(all)) => {
+            all.iter().find(|one| UserKey::identity(one) == *taken).map(ToString::to_string)
+        }
+        given => given.map(ToString::to_string),
+    };
+    let shown = shown.unwrap_or_else(|| taken.key.replace('\u{1f}', ":"));
+    let (column, shown) = (column.or(name).unwrap_or_default(), muster_core::error::excerpt(&shown));
+    let name = if taken.field == FieldNumber::IDENTITIES { "identity" } else { name.unwrap_or_default() };
     let two = match row.key {
         Key::Identity(_) => taken.field == FieldNumber::EMAIL,
         Key::Email(_) => taken.field == FieldNumber::IDENTITIES,
@@ -332,5 +341,5 @@ fn not_unique(taken: &UserKey, exists: bool, row: &Row, changes: &[Change], orde
         ),
         false => (Code::NotUnique, format!("another user has the {name} \"{shown}\"")),
     };
-    RowError::cell(code, column.unwrap_or(name), &shown, message)
+    RowError::cell(code, column, &shown, message)
 }

@@ -15,6 +15,7 @@ use muster_core::order::{INDEX_CHARS, index_key};
 use muster_core::scope::Scope;
 use muster_core::sort::{Place, Sort, SortCursor};
 use muster_core::user::User;
+use muster_core::value::Value;
 use muster_core::{Code, Error, json};
 use muster_store::Store;
 use serde_json::Value as Json;
@@ -31,6 +32,8 @@ const FRUITLESS: u64 = 20_000;
 pub struct UserQuery {
     /// The filter; absent: everybody.
     pub filter: Option<String>,
+    /// The keys of numbers that are 0 to the filter where they are not set.
+    pub zero: &'static [&'static str],
     /// The order; absent: by id. See [`Sort::read`].
     pub sort: Option<String>,
     /// The keys of the values that are wanted; absent: all.
@@ -59,7 +62,7 @@ impl Engine {
     pub async fn query_users(&self, caller: &Caller, query: &UserQuery) -> Result<FoundUsers> {
         caller.require(Scope::UsersRead)?;
         let fields = self.fields(caller.tenant).await?;
-        let (filter, sort) = (read_filter(query.filter.as_deref(), &fields)?, read_sort(query, &fields)?);
+        let (filter, sort) = (query.read_filter(&fields)?, read_sort(query, &fields)?);
         let wanted = query.wanted(&fields)?;
         let after = query.cursor.as_ref().map(|cursor| sort.after(cursor)).transpose()?;
         let entries = self.limits().index_entries;
@@ -82,6 +85,13 @@ impl Engine {
 }
 
 impl UserQuery {
+    /// The filter.
+    pub(crate) fn read_filter(&self, fields: &FieldSet) -> Result<Filter, Error> {
+        let filter = read_filter(self.filter.as_deref(), fields)?;
+        let zero = self.zero.iter().filter_map(|key| fields.find_by_key(key));
+        Ok(zero.fold(filter, |filter, field| filter.with_default(field.number, &Value::Integer(0))))
+    }
+
     /// The fields whose values are wanted; none: all.
     pub(crate) fn wanted(&self, fields: &FieldSet) -> Result<Option<Vec<FieldNumber>>, Error> {
         self.values.as_deref().map(|keys| numbers(keys, fields)).transpose()

@@ -32,9 +32,7 @@ impl Engine {
     /// same has as a row.
     pub async fn create_user(&self, caller: &Caller, new: &NewUser) -> Result<(User, FieldSet)> {
         caller.require(Scope::UsersWrite)?;
-        let email = new.email.clone().map_or(Patch::Keep, Patch::Set);
-        let (identities, values) = (new.identities.clone(), new.values.clone());
-        let said = UserEdit { email, identities, values, if_version: None };
+        let said = new.said();
         let one = |fields: &FieldSet| {
             let edits = edits(&said, fields)?;
             Ok(OneChange { kind: JobKind::Create, key: name_of(new, &edits, fields)?, edits, if_version: None })
@@ -42,6 +40,19 @@ impl Engine {
         let made = self.change_user(caller, one).await?;
         caller.commit(made.tx).await?;
         Ok((made.user, made.fields))
+    }
+
+    /// Refuses what cannot be about somebody who is to be made, as far as nobody has to be looked at for it.
+    pub async fn check_new_user(&self, caller: &Caller, new: &NewUser) -> Result<()> {
+        let fields = self.fields_for(caller, Scope::UsersWrite).await?;
+        Ok(edits(&new.said(), &fields).map(drop)?)
+    }
+}
+
+impl NewUser {
+    fn said(&self) -> UserEdit {
+        let email = self.email.clone().map_or(Patch::Keep, Patch::Set);
+        UserEdit { email, identities: self.identities.clone(), values: self.values.clone(), if_version: None }
     }
 }
 

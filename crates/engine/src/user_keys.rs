@@ -29,7 +29,7 @@ impl Engine {
     /// `not_found` for a user who is not there.
     pub async fn grant_key_for(&self, caller: &Caller, new: &NewKey, user: Option<UserId>) -> Result<MadeKey> {
         caller.require(Scope::KeysWrite)?;
-        check_granted(caller, &new.scopes)?;
+        self.check_new_key(caller, new)?;
         if let Some(user) = user {
             check_user(&mut self.store().read().await?, caller, user).await?;
         }

@@ -4,7 +4,7 @@
 use crate::caller::Caller;
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::query::{FoundUsers, UserQuery, read_filter};
+use crate::query::{FoundUsers, UserQuery};
 use crate::selection::Selection;
 use muster_core::field::FieldSet;
 use muster_core::filter::Filter;
@@ -27,7 +27,7 @@ impl Engine {
     pub async fn count_users_to_page(&self, caller: &Caller, query: &UserQuery, page: u32) -> Result<CountedUsers> {
         caller.require(Scope::UsersRead)?;
         let fields = self.fields(caller.tenant).await?;
-        let filter = read_filter(query.filter.as_deref(), &fields)?;
+        let filter = query.read_filter(&fields)?;
         let behind = u64::from(page.saturating_sub(1)) * u64::from(query.limit);
         if filter != Filter::everybody() {
             return self.count_matching(caller, query, (&filter, fields), behind).await;

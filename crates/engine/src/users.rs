@@ -182,19 +182,24 @@ impl Engine {
     }
 }
 
-/// The edits of a request. Refuses what cannot be, with its place.
+/// The edits of a request. Refuses all that cannot be, with its places.
 pub(crate) fn edits(edit: &UserEdit, fields: &FieldSet) -> Result<Edits, Error> {
     let mut edits = Edits::default();
-    edits.push_email("/email", &edit.email)?;
+    let mut wrong: Vec<Error> = edits.push_email("/email", &edit.email).err().into_iter().collect();
     if !edit.identities.is_empty() {
         let patch = Patch::Set((Operator::Add, Value::Identities(edit.identities.clone())));
         edits.push(FieldNumber::IDENTITIES, "identities", "/identities".to_owned(), patch);
     }
     for (key, json) in &edit.values {
         let pointer = format!("/values/{key}");
-        let field = writable(fields, key, &pointer)?;
-        let patch = patch_from_json(field, json).map_err(|misfit| Error::at(&*pointer, misfit.code, misfit.message))?;
-        edits.push(field.number, key, pointer, patch);
+        let patch = |field| {
+            let patch = patch_from_json(field, json);
+            patch.map_err(|misfit| Error::at(&*pointer, misfit.code, misfit.message)).map(|patch| (field.number, patch))
+        };
+        match writable(fields, key, &pointer).and_then(patch) {
+            Ok((number, patch)) => edits.push(number, key, pointer, patch),
+            Err(error) => wrong.push(error),
+        }
     }
-    Ok(edits)
+    Error::all(wrong).map(|()| edits)
 }

@@ -4,8 +4,22 @@ use crate::connection::{Row, params};
 use crate::error::{Result, StoreError};
 use crate::{Connection, Transaction};
 use jiff::Timestamp;
+use muster_core::actor::Actor;
 use muster_core::field::{Field, FieldNumber, FieldSet, FieldType, FieldsEpoch, Rules};
 use muster_core::id::{FieldId, Tenant};
+
+/// When a field was made and by whom, and when it was changed last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldOrigin {
+    /// The field.
+    pub number: FieldNumber,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Who made it; none for those that came with the product, or were made before this was kept.
+    pub created_by: Option<Actor>,
+    /// When somebody changed it last; none: nobody did since this is kept.
+    pub updated_at: Option<Timestamp>,
+}
 
 const COLUMNS: &str = "number, id, key, name, kind, rules, built_in, archived";
 
@@ -49,11 +63,15 @@ impl Connection {
 }
 
 impl Connection {
-    /// When each field of the community was made.
-    pub async fn list_field_times(&mut self, tenant: Tenant) -> Result<Vec<(FieldNumber, Timestamp)>> {
-        let sql = "SELECT number, created_at FROM fields WHERE tenant = $1 ORDER BY number";
-        let number = |row: &Row<'_>| u16::try_from(row.int(0)?).map_err(|error| StoreError::Corrupt(error.to_string()));
-        self.query(sql, params![tenant.0], |row| Ok((FieldNumber(number(row)?), row.time(1)?))).await
+    /// Where each field of the community comes from.
+    pub async fn list_field_origins(&mut self, tenant: Tenant) -> Result<Vec<FieldOrigin>> {
+        let sql = "SELECT number, created_at, created_by, updated_at FROM fields WHERE tenant = $1 ORDER BY number";
+        let read = |row: &Row<'_>| {
+            let number = u16::try_from(row.int(0)?).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+            let (created_by, updated_at) = (row.opt_json(2)?, row.opt_time(3)?);
+            Ok(FieldOrigin { number: FieldNumber(number), created_at: row.time(1)?, created_by, updated_at })
+        };
+        self.query(sql, params![tenant.0], read).await
     }
 }
 
@@ -76,6 +94,19 @@ impl Transaction {
         let sql = "UPDATE fields SET name = $3, kind = $4, rules = $5, archived = $6 WHERE tenant = $1 AND number = $2";
         let (number, kind) = (i64::from(field.number.0), field.kind.as_str());
         self.execute(sql, params![tenant.0, number, &field.name, kind, &rules, field.archived]).await.map(drop)
+    }
+
+    /// Keeps who made a field just now.
+    pub async fn set_field_maker(&mut self, tenant: Tenant, number: FieldNumber, maker: &Actor) -> Result<()> {
+        let maker = serde_json::to_string(maker).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let sql = "UPDATE fields SET created_by = $3, updated_at = created_at WHERE tenant = $1 AND number = $2";
+        self.execute(sql, params![tenant.0, i64::from(number.0), &maker]).await.map(drop)
+    }
+
+    /// Keeps that somebody changed a field.
+    pub async fn touch_field(&mut self, tenant: Tenant, number: FieldNumber, now: Timestamp) -> Result<()> {
+        let sql = "UPDATE fields SET updated_at = $3 WHERE tenant = $1 AND number = $2";
+        self.execute(sql, params![tenant.0, i64::from(number.0), now.as_microsecond()]).await.map(drop)
     }
 
     /// Waits until nobody else changes the fields of the community, so that what was checked stays true.

@@ -40,6 +40,7 @@ pub use connection::{Connection, Transaction};
 pub use deliveries::{Attempt, ClaimedDelivery, Delivery, DeliveryFilter, DueDelivery, Verdict};
 pub use erasure::KeptOfJob;
 pub use error::{Result, StoreError};
+pub use fields::FieldOrigin;
 pub use history::{
     ChangeSet, CommitInfo, HistoryFilter, JobChange, NewChangeSet, NewCommit, OldCommit, OldSet, Opening, PastSet,
     Place, Touched,

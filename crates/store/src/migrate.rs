@@ -31,6 +31,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(9, "keys_of_users", "0009_keys_of_users.sql"),
     migration!(10, "oauth_tokens", "0010_oauth_tokens.sql"),
     migration!(11, "open_jobs", "0011_open_jobs.sql"),
+    migration!(12, "makers_of_fields", "0012_makers_of_fields.sql"),
 ];
 
 /// The number under which PostgreSQL locks migrations, so that two processes that start together do not both migrate.

@@ -133,6 +133,22 @@ impl Filter {
         Self::All(Vec::new())
     }
 
+    /// The same, to which a user without a value of a field has this one. What asks whether there is a value still asks that.
+    pub fn with_default(self, field: FieldNumber, value: &Value) -> Self {
+        let each = |all: Vec<Self>| all.into_iter().map(|filter| filter.with_default(field, value)).collect();
+        match self {
+            Self::All(all) => Self::All(each(all)),
+            Self::Any(all) => Self::Any(each(all)),
+            Self::Not(filter) => Self::Not(Box::new(filter.with_default(field, value))),
+            Self::Is(subject, test) => {
+                let fits = subject == Subject::Field(field) && test != Test::IsSet && test.holds(value);
+                let unset = Self::Not(Box::new(Self::Is(subject, Test::IsSet)));
+                let is = Self::Is(subject, test);
+                if fits { Self::Any(vec![is, unset]) } else { is }
+            }
+        }
+    }
+
     /// Whether this user is meant. Nothing is asked about being deleted: callers ask about live users only.
     pub fn matches(&self, user: &User) -> bool {
         match self {

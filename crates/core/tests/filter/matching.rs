@@ -1,6 +1,7 @@
 use crate::{fields, read, user};
 use muster_core::filter::{Filter, Test, TextPlace, TextTest};
 use muster_core::user::User;
+use muster_core::value::Value;
 
 fn ada() -> User {
     user(
@@ -121,5 +122,29 @@ fn a_text_is_found_in_a_value_of_any_type_as_a_file_would_write_it() {
         let subject = muster_core::filter::Subject::Field(fields.find_by_key(key).unwrap().number);
         let filter = Filter::Is(subject, test);
         assert_eq!((filter.matches(&ada), filter.matches(&nobody)), (expected, false), "{key} {place:?} {text}");
+    }
+}
+
+#[test]
+fn a_default_is_what_users_without_a_value_have_but_to_what_asks_for_one() {
+    let fields = fields();
+    let points = fields.find_by_key("points").unwrap().number;
+    let (unset, zero, five) =
+        (user(1, None, &[]), user(2, None, &[("points", "0")]), user(3, None, &[("points", "5")]));
+    for (text, of_zero, of_five) in [
+        (r#"{"points":0}"#, true, false),
+        (r#"{"points":{"ne":0}}"#, false, true),
+        (r#"{"points":{"in":[0,5]}}"#, true, true),
+        (r#"{"not":{"points":{"gte":5}}}"#, true, false),
+        (r#"{"or":[{"points":{"lt":0}},{"points":{"gt":4}}]}"#, false, true),
+        (r#"{"rate":0}"#, false, false),
+    ] {
+        let filter = read(text).unwrap().with_default(points, &Value::Integer(0));
+        let found = [&unset, &zero, &five].map(|user| filter.matches(user));
+        assert_eq!(found, [of_zero, of_zero, of_five], "{text}");
+    }
+    for (text, of_unset) in [(r#"{"points":null}"#, true), (r#"{"points":{"is_set":true}}"#, false)] {
+        let filter = read(text).unwrap().with_default(points, &Value::Integer(0));
+        assert_eq!((filter.matches(&unset), filter.matches(&zero)), (of_unset, !of_unset), "{text}");
     }
 }

@@ -21,7 +21,7 @@ impl Bench {
     /// How many users have these points, and how many were looked at to say so.
     async fn with_points(&self, points: i64) -> (usize, u64) {
         let filter = Some(json!({"points": points}).to_string());
-        let query = UserQuery { filter, sort: None, values: None, limit: 1_000, cursor: None };
+        let query = UserQuery { filter, zero: &[], sort: None, values: None, limit: 1_000, cursor: None };
         let found = self.engine.query_users(&self.caller, &query).await.expect("it is answered");
         (found.users.len(), found.examined)
     }

@@ -89,7 +89,14 @@ fn reading(bench: &Bench, index_entries: u32) -> Bench {
 }
 
 fn query(filter: &Json, sort: &Json, limit: u32) -> UserQuery {
-    UserQuery { filter: Some(filter.to_string()), sort: Some(sort.to_string()), values: None, limit, cursor: None }
+    UserQuery {
+        filter: Some(filter.to_string()),
+        zero: &[],
+        sort: Some(sort.to_string()),
+        values: None,
+        limit,
+        cursor: None,
+    }
 }
 
 impl Bench {

@@ -114,11 +114,16 @@ impl<S: Send + Sync> FromRequestParts<S> for NoParams {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Nothing {}
-        query(&parts.uri).map(|Nothing {}| Self)
+        no_params(&parts.uri).map(|()| Self)
     }
+}
+
+/// Refuses query parameters.
+pub fn no_params(uri: &Uri) -> Result<(), Failure> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Nothing {}
+    query(uri).map(|Nothing {}| ())
 }
 
 /// A time in a query.

@@ -104,11 +104,11 @@ fn cases() -> Vec<Case> {
         set("Tier", json!("lead"), "lead", Err("invalid_option")),
         set("Note", json!("hello"), "hello", Ok(json!("hello"))),
         set("Note", json!(long), long, Err("too_long")),
-        set("Name", json!("Ada"), "Ada", Ok(json!("Ada"))),
+        set("Alias", json!("Ada"), "Ada", Ok(json!("Ada"))),
         set("Badge", json!("B2"), "B2", Ok(json!("B2"))),
         set("Badge", json!("B1"), "B1", Err("not_unique")),
         Case { field: "Note", to: To::Clear, expected: Ok(Value::Null) },
-        Case { field: "Name", to: To::Clear, expected: Err("required_field") },
+        Case { field: "Alias", to: To::Clear, expected: Err("required_field") },
     ]
 }
 
@@ -122,7 +122,7 @@ async fn make_fields(app: &App) {
         json!({"name": "Tier", "type": "select", "options": ["Gold", "Silver"]}),
         json!({"name": "Note", "type": "text", "max_length": 10}),
         json!({"name": "Badge", "type": "text", "unique": true}),
-        json!({"name": "Name", "type": "text", "required": true}),
+        json!({"name": "Alias", "type": "text", "required": true}),
     ] {
         let (status, made) = json_of(app.post("/v1/fields").json(&field)).await;
         assert_eq!(status, 201, "{made}");
@@ -142,7 +142,7 @@ async fn make_subjects(app: &App, case: usize) -> Vec<Subject> {
     let names: Vec<String> = DOORS.iter().map(|door| format!("{door:?}{case}").to_lowercase()).collect();
     let rows: String =
         names.iter().map(|name| format!("{name}@example.com,custom_id,{name},Grace,old,1,1\n")).collect();
-    let csv = format!("Email,source,source_id,Name,Note,Points,Premium Currency\n{rows}");
+    let csv = format!("Email,source,source_id,Alias,Note,Points,Premium Currency\n{rows}");
     let job = app.run("?kind=import&match_by=external", &csv).await;
     assert_eq!(job["counts"]["created"], names.len(), "{job}");
     let mut subjects = Vec::new();
@@ -329,7 +329,7 @@ async fn the_same_change_gets_the_same_verdict_at_every_door() {
     on_every_database(async |app| {
         make_fields(app).await;
         let mut undone = Vec::new();
-        app.run("?kind=import", "Email,Name,Badge\nholder@example.com,Hedy,B1\n").await;
+        app.run("?kind=import", "Email,Alias,Badge\nholder@example.com,Hedy,B1\n").await;
         for (number, case) in cases().iter().enumerate() {
             let subjects = make_subjects(app, number).await;
             let key = case.field.to_lowercase().replace(' ', "_");

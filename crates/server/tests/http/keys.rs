@@ -1,6 +1,8 @@
 use crate::app::{id_of, json_of, without};
 use crate::on_every_database;
+use jiff::Timestamp;
 use muster_core::scope::Scope;
+use muster_engine::NewKey;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -55,6 +57,7 @@ async fn a_key_cannot_grant_what_it_lacks_and_must_name_its_scopes() {
             (json!({"name": "A"}), ""),
             (json!({"name": "A", "scopes": ["everything"]}), "/scopes/0"),
             (json!({"name": "A", "scopes": [], "expires_at": "soon"}), "/expires_at"),
+            (json!({"name": "A", "scopes": [], "expires_at": "2020-01-01T00:00:00Z"}), "/expires_at"),
         ] {
             let (status, problem) = post(body).await;
             assert_eq!((status.as_u16(), &problem["errors"][0]["pointer"]), (400, &json!(pointer)), "{problem}");
@@ -66,9 +69,10 @@ async fn a_key_cannot_grant_what_it_lacks_and_must_name_its_scopes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expired_key_is_no_key() {
     on_every_database(async |app| {
-        let new = json!({"name": "Old", "scopes": ["users:read"], "expires_at": "2020-01-01T00:00:00Z"});
-        let (_, made) = json_of(app.post("/v1/keys").json(&new)).await;
-        let request = app.bare(Method::GET, "/v1/users").bearer_auth(made["key"].as_str().unwrap());
+        let expires_at = Some(Timestamp::UNIX_EPOCH);
+        let old = NewKey { name: "Old".to_owned(), scopes: vec![Scope::UsersRead], expires_at };
+        let made = app.engine.create_key(&app.community, &old).await.unwrap();
+        let request = app.bare(Method::GET, "/v1/users").bearer_auth(made.secret);
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), 401);
         assert_eq!(response.headers()["www-authenticate"], "Bearer");

@@ -163,6 +163,7 @@ async fn errors_have_the_shape_of_the_product() {
             (app.post(UPDATE).multipart(form("Email\n").text("kind", "import")), 400, "invalid_option"),
             (app.post(UPDATE).multipart(form("Email\n").text("log_name", "a").text("log_name", "b")), 400, "invalid_option"),
             (app.post(UPDATE).multipart(form("Email\n").text("log_name", "a\r\nb: c")), 400, "invalid_option"),
+            (app.post(UPDATE).multipart(form("Email\n").text("log_name", "x".repeat(201))), 400, "invalid_option"),
             (app.post(UPDATE).multipart(form("Email\n").part("data", Part::text("Email\n"))), 400, "invalid_request"),
             (app.post(UPDATE).multipart(form("Name\nx\n")), 400, "missing_key_column"),
             (app.post(&format!("{UPDATE}?dry_run=true")).multipart(form("Email\n")), 400, "invalid_request"),
@@ -177,6 +178,7 @@ async fn errors_have_the_shape_of_the_product() {
             let (status, error) = json_of(request).await;
             assert_eq!((status.as_u16(), &error["code"]), (expected, &json!(code)), "{error}");
             assert_eq!(error["status"], "error");
+            assert!(!error.to_string().contains("\"/name\""), "the part is called log_name: {error}");
             assert!(error["errors"].is_array() && error["message"].is_string(), "{error}");
             assert_eq!(error.as_object().unwrap().len(), 4, "{error}");
         }

@@ -81,7 +81,7 @@ async fn a_filter_takes_exact_values_and_ranges_and_gives_what_is_wanted() {
         assert_eq!(
             all["data"]["users"][0],
             json!({
-                "userId": bob["id"], "email": "bob@example.com", "first_name": "Bob", "last_name": null, "xp": 50, "coins": null,
+                "userId": bob["id"], "email": "bob@example.com", "first_name": "Bob", "last_name": null, "xp": 50, "coins": 0,
                 "join_date": bob["created_at"], "shoe_size": 42,
             })
         );
@@ -90,6 +90,78 @@ async fn a_filter_takes_exact_values_and_ranges_and_gives_what_is_wanted() {
         let ada = app.user("ada@example.com").await;
         let wanted = json!({"userId": ada["id"], "shoe-size": 41.5, "coins": 1, "join_date": ada["created_at"]});
         assert_eq!(some["data"]["users"][0], wanted);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn xp_and_coins_are_0_where_none_were_given_to_the_filter_too() {
+    on_every_database(async |app| {
+        app.run("?kind=import", "Email,XP\nada@example.com,10\nbob@example.com,\nzoe@example.com,0\n").await;
+        let (ada, bob, zoe) = ("ada@example.com", "bob@example.com", "zoe@example.com");
+        for (condition, expected) in [
+            (json!({"xp": 0}), &[bob, zoe][..]),
+            (json!({"xp": {"lte": 10}}), &[ada, bob, zoe]),
+            (json!({"xp": {"lt": 1}}), &[bob, zoe]),
+            (json!({"xp": {"gte": 1}}), &[ada]),
+            (json!({"xp": {"ne": 0}}), &[ada]),
+            (json!({"xp": {"ne": 10}}), &[bob, zoe]),
+            (json!({"xp": {"in": [0, 10]}}), &[ada, bob, zoe]),
+            (json!({"not": {"xp": {"gte": 10}}}), &[bob, zoe]),
+            (json!({"or": [{"XP": {"gt": 5}}, {"xp": {"eq": 0}, "email": bob}]}), &[ada, bob]),
+            (json!({"coins": 0}), &[ada, bob, zoe]),
+            // What asks whether there is a value still asks that.
+            (json!({"xp": {"is_set": false}}), &[bob]),
+            (json!({"xp": null}), &[bob]),
+        ] {
+            let (status, answer) = filter(app, json!({"filter": condition, "fields": ["email", "xp", "coins"]})).await;
+            assert_eq!(status, 200, "{condition}: {answer}");
+            assert_eq!(emails(&answer).0, expected, "{condition}");
+            for user in answer["data"]["users"].as_array().unwrap() {
+                let xp = if user["email"] == ada { 10 } else { 0 };
+                assert_eq!((&user["xp"], &user["coins"]), (&json!(xp), &json!(0)), "{condition}");
+            }
+        }
+        // The native face tells the one from the other.
+        let (_, native) = json_of(app.post("/v1/users/query").json(&json!({"filter": {"xp": 0}}))).await;
+        assert_eq!(native["data"].as_array().unwrap().len(), 1, "{native}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_join_date_is_understood_anywhere_and_names_are_as_people_write_them() {
+    on_every_database(async |app| {
+        app.make_field("Shoe-Size", "decimal").await;
+        app.run("?kind=import", "Email,Shoe Size\nada@example.com,41\n").await;
+        let today = app.user("ada@example.com").await["created_at"].as_str().unwrap()[..10].to_owned();
+        for (condition, there) in [
+            (json!({"not": {"join_date": today}}), false),
+            (json!({"not": {"join_date": "2001-01-01"}}), true),
+            (json!({"and": [{"or": [{"join_date": today}]}]}), true),
+            (json!({"join_date": {"ne": today}}), false),
+            (json!({"join_date": {"ne": "2001-01-01"}}), true),
+            (json!({"join_date": {"in": ["2001-01-01", today]}}), true),
+            (json!({"join_date": {"in": ["2001-01-01"]}}), false),
+            (json!({"Join Date": {"gte": today, "lte": today}, "Email": "ada@example.com"}), true),
+        ] {
+            let (status, answer) = filter(app, json!({"filter": condition})).await;
+            assert_eq!(status, 200, "{condition}: {answer}");
+            assert_eq!(emails(&answer).0.is_empty(), !there, "{condition}");
+        }
+        let (status, answer) = filter(app, json!({"fields": ["Email", "Shoe Size", "Join Date"]})).await;
+        assert_eq!(status, 200, "{answer}");
+        let user = &answer["data"]["users"][0];
+        assert_eq!((&user["Email"], &user["Shoe Size"]), (&json!("ada@example.com"), &json!(41)));
+        assert!(user["Join Date"].as_str().unwrap().starts_with(&today), "{user}");
+        for (condition, pointer) in [
+            (json!({"or": [{"city": "Rome"}, {"join_date": {"gte": "soon"}}]}), "/filter/or/1/join_date/gte"),
+            (json!({"not": {"Shoe Size": "big"}}), "/filter/not/Shoe Size"),
+            (json!({"join_date": {"in": [today, "soon"]}}), "/filter/join_date/in/1"),
+        ] {
+            let (status, error) = filter(app, json!({"filter": condition})).await;
+            assert_eq!((status, &error["errors"][0]["pointer"]), (400, &json!(pointer)), "{error}");
+        }
     })
     .await;
 }

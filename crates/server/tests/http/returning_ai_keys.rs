@@ -103,6 +103,7 @@ async fn a_key_that_cannot_be_is_refused() {
                 json!("/expirePeriod"),
             ),
             ("", new(json!({"expireDate": "tomorrow"})), 400, "invalid_request", json!("/expireDate")),
+            ("", new(json!({"expireDate": "2020-01-01"})), 400, "invalid_request", json!("/expireDate")),
             ("", new(json!({"isActive": false})), 400, "invalid_request", json!("/isActive")),
             ("", new(json!({"name": "a\nb"})), 400, "invalid_request", Value::Null),
             ("", new(json!({"colour": "red"})), 400, "invalid_request", json!("/colour")),

@@ -1,7 +1,7 @@
 use crate::App;
 use crate::app::{json_of, without};
 use crate::on_every_database;
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 const USERS: &str = "/apis/v1/users";
@@ -158,14 +158,131 @@ async fn the_data_of_a_user_are_given_by_id_or_email() {
             assert_eq!(without(answer["data"].clone(), &["joinDate", "updatedAt"]), info);
         }
         // A Cyrillic letter is another letter, and a username is neither id nor email.
-        for nobody in ["\u{430}da@example.com", "nobody@example.com", "ada", "", "007", "-1", "@", "99999999999999999999"] {
+        for nobody in ["\u{430}da@example.com", "nobody@example.com", "ada", "007", "-1", "@", "99999999999999999999"] {
             let (status, error) = post(app, "/info", json!({"idOrEmail": nobody})).await;
             assert_eq!((status.as_u16(), &error["code"]), (404, &json!("not_found")), "{nobody}: {error}");
         }
-        for wrong in [json!({}), json!({"idOrEmail": null}), json!({"idOrEmail": 1.5}), json!({"idOrEmail": "a", "more": 1}), json!([])] {
+        for wrong in [json!({}), json!({"idOrEmail": null}), json!({"idOrEmail": 1.5}), json!({"idOrEmail": "a", "more": 1}), json!([]), json!({"idOrEmail": ""}), json!({"idOrEmail": " \t"})] {
             let (status, error) = post(app, "/info", wrong.clone()).await;
             assert_eq!((status.as_u16(), &error["code"]), (400, &json!("invalid_request")), "{wrong}");
         }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_text_is_no_value_and_names_nobody() {
+    on_every_database(async |app| {
+        let new = json!({
+            "email": "x@example.com", "username": "", "firstname": " ",
+            "customFields": [{"fieldIdorName": "city", "value": ""}, {"fieldIdorName": "xp", "value": null}],
+        });
+        let (status, made) = post(app, "", new).await;
+        assert_eq!(status, 201, "{made}");
+        let data = &made["data"];
+        assert_eq!(
+            json!([data["username"], data["firstName"], data["customFields"], data["xp"]]),
+            json!([null, null, {}, 0])
+        );
+        let id = app.user("x@example.com").await["id"].to_string();
+        // Another face may have set it.
+        let patch = app.request(Method::PATCH, &format!("/v1/users/{id}")).json(&json!({"values": {"username": ""}}));
+        assert_eq!(json_of(patch).await.0, 200);
+        for (path, body, pointer) in [
+            ("/manage", json!({"action": "delete", "user": ""}), "/user"),
+            ("/manage", json!({"action": "delete", "user": "  "}), "/user"),
+            ("/info", json!({"idOrEmail": ""}), "/idOrEmail"),
+        ] {
+            let (status, error) = post(app, path, body).await;
+            assert_eq!((status.as_u16(), &error["code"]), (400, &json!("invalid_request")), "{error}");
+            assert_eq!(error["errors"][0]["pointer"], pointer);
+            assert!(error["message"].as_str().unwrap().contains("empty"), "{error}");
+        }
+        assert!(!app.user("x@example.com").await.is_null());
+        app.engine.verify().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn digits_that_are_the_id_of_one_and_the_username_of_another_touch_nobody() {
+    on_every_database(async |app| {
+        app.run("?kind=import", "Email\nada@example.com\nbob@example.com\neve@example.com\n").await;
+        let id = app.user("ada@example.com").await["id"].to_string();
+        let eve = app.user("eve@example.com").await["id"].to_string();
+        let names = format!("Email,Username\nbob@example.com,{id}\neve@example.com,{eve}\n");
+        app.run("?kind=update", &names).await;
+        for action in ["delete", "restore"] {
+            let (status, error) = post(app, "/manage", json!({"action": action, "user": id})).await;
+            assert_eq!((status.as_u16(), &error["code"]), (409, &json!("ambiguous_match")), "{error}");
+        }
+        for email in ["ada@example.com", "bob@example.com"] {
+            assert!(!app.user(email).await.is_null(), "{email}");
+        }
+        let (status, gone) = post(app, "/manage", json!({"action": "delete", "user": eve})).await;
+        assert_eq!((status.as_u16(), gone["data"]["userId"].to_string()), (200, eve), "both are the same user");
+        let (status, _) = post(app, "/manage", json!({"action": "delete", "user": "ada@example.com"})).await;
+        assert_eq!(status, 200);
+        let (status, error) = post(app, "/manage", json!({"action": "restore", "user": id})).await;
+        assert_eq!((status.as_u16(), &error["code"]), (409, &json!("ambiguous_match")), "{error}");
+        app.engine.verify().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_that_is_wrong_with_a_new_user_is_said_at_once() {
+    on_every_database(async |app| {
+        let new = json!({
+            "email": "nobody", "password": "a", "confirmPassword": "b", "externalId": "",
+            "customFields": [
+                {"fieldIdorName": "colour", "value": "red"}, {"fieldIdorName": "xp", "value": "many"},
+                {"fieldIdorName": "gender", "value": "x"}, {"fieldIdorName": "size", "value": 1},
+                {"fieldIdorName": "City", "value": "Rome"}, {"fieldIdorName": "city", "value": "Oslo"},
+            ],
+        });
+        let (status, error) = post(app, "", new).await;
+        assert_eq!(status, 400, "{error}");
+        let mut places: Vec<_> = error["errors"].as_array().unwrap().iter().map(|fault| &fault["pointer"]).collect();
+        places.sort_by_key(|place| place.to_string());
+        let expected = [
+            "/confirmPassword",
+            "/customFields/0/fieldIdorName",
+            "/customFields/1/value",
+            "/customFields/2/value",
+            "/customFields/3/fieldIdorName",
+            "/customFields/5/fieldIdorName",
+            "/email",
+            "/externalId",
+        ];
+        assert_eq!(places, expected, "{error}");
+        let nothing = json!({"email": "a@example.com", "customFields": [{"fieldIdorName": "city"}]});
+        let (status, error) = post(app, "", nothing).await;
+        assert_eq!((status.as_u16(), &error["code"]), (400, &json!("invalid_request")), "{error}");
+        assert!(app.user("a@example.com").await.is_null());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_chosen_of_options_is_shown_by_their_names() {
+    on_every_database(async |app| {
+        for (name, kind) in [("Size", "select"), ("Tags", "multi_select")] {
+            let field = json!({"name": name, "type": kind, "options": ["Very small", "Large"]});
+            assert_eq!(json_of(app.post("/v1/fields").json(&field)).await.0, 201);
+        }
+        let new = json!({"email": "ada@example.com", "customFields": [
+            {"fieldIdorName": "size", "value": "very_small"}, {"fieldIdorName": "tags", "value": ["Large", "Very small"]},
+        ]});
+        let (_, made) = post(app, "", new).await;
+        let shown = json!({"size": "Very small", "tags": ["Very small", "Large"]});
+        assert_eq!(made["data"]["customFields"], shown);
+        let (_, page) = post(app, "/filter", json!({"fields": ["size", "Tags"], "filter": {"size": "Very small"}})).await;
+        let user = &page["data"]["users"][0];
+        assert_eq!(json!({"size": user["size"], "tags": user["Tags"]}), shown, "{page}");
+        let path = format!("/apis/v1/communities/{}/user-field-histories", app.community.id);
+        let (_, histories) = app.get(&path).await;
+        assert!(histories.to_string().contains("\"Very small\""), "{histories}");
     })
     .await;
 }
@@ -194,7 +311,8 @@ async fn a_user_is_deleted_and_restored_by_id_email_or_username() {
             (json!({"action": "delete", "user": "bob@example.com"}), 404, "user_not_found"),
             (json!({"action": "delete", "user": id}), 404, "not_found"),
             (json!({"action": "restore", "user": "nobody"}), 404, "user_not_found"),
-            (json!({"action": "delete", "user": ""}), 404, "user_not_found"),
+            (json!({"action": "delete", "user": ""}), 400, "invalid_request"),
+            (json!({"action": "restore", "user": " "}), 400, "invalid_request"),
             (json!({"action": "explode", "user": "ada"}), 400, "invalid_request"),
             (json!({"action": "delete"}), 400, "invalid_request"),
         ] {

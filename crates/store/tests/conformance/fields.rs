@@ -1,10 +1,11 @@
 //! Fields.
 
 use crate::harness::{Bench, at, cases, change, insert_field, text};
+use muster_core::actor::Actor;
 use muster_core::field::{Field, FieldNumber, FieldType, Index, Rules, SelectOption};
 use muster_core::id::FieldId;
 use muster_core::value::Value;
-use muster_store::HistoryFilter;
+use muster_store::{FieldOrigin, HistoryFilter};
 
 cases![
     fields_are_listed_with_everything_that_was_said_of_them,
@@ -38,8 +39,21 @@ async fn fields_are_listed_with_everything_that_was_said_of_them(bench: Bench) {
     assert!(made.built_in && !made.archived);
     let fields = bench.fields(tenant).await;
     assert_eq!(fields.get(FieldNumber(18)), Some(&made));
-    let times = bench.read().await.list_field_times(tenant).await.expect("they are read");
-    assert_eq!((times.len(), times.last()), (fields.iter().count(), Some(&(FieldNumber(18), at(0)))));
+    let origin =
+        |created_by, updated_at| FieldOrigin { number: made.number, created_at: at(0), created_by, updated_at };
+    let origins = bench.read().await.list_field_origins(tenant).await.expect("they are read");
+    assert_eq!((origins.len(), origins.last()), (fields.iter().count(), Some(&origin(None, None))));
+    let mut tx = bench.begin().await;
+    tx.set_field_maker(tenant, made.number, &Actor::anonymous()).await.expect("it is kept");
+    tx.commit().await.expect("it is committed");
+    let origins = bench.read().await.list_field_origins(tenant).await.expect("they are read");
+    assert_eq!(origins.last(), Some(&origin(Some(Actor::anonymous()), Some(at(0)))));
+    let mut tx = bench.begin().await;
+    tx.touch_field(tenant, made.number, at(9)).await.expect("it is kept");
+    tx.commit().await.expect("it is committed");
+    let origins = bench.read().await.list_field_origins(tenant).await.expect("they are read");
+    assert_eq!(origins.last(), Some(&origin(Some(Actor::anonymous()), Some(at(9)))));
+    assert!(origins.iter().filter(|origin| origin.number != made.number).all(|origin| origin.updated_at.is_none()));
     let keys: Vec<&str> = fields.iter().map(|field| field.key.as_str()).collect();
     assert_eq!(keys, ["city", "points", "größe"], "in the order of their numbers");
 }

@@ -70,6 +70,7 @@ async fn query_users(
     let text = |json: Option<Box<RawValue>>| json.map(|json| json.get().to_owned());
     let query = UserQuery {
         filter: text(body.filter),
+        zero: &[],
         sort: text(body.sort),
         values: body.fields,
         limit: body.limit.0,

@@ -1,6 +1,7 @@
 //! Attributes: our fields, but for those that are members of users. Which of our types is which of theirs, how they are
 //! shown, and how a definition is read.
 
+use super::error::invalid_lookup;
 use super::record::{attribute_key, name_of};
 use super::schema::{Object, Schema};
 use muster_core::error::excerpt;
@@ -148,13 +149,7 @@ pub fn find<'a>(fields: &'a FieldSet, lookup: &str, value: &str, class: Option<&
             field.filter(|field| field.number.0.to_string() == value)
         }
         "name" => fields.find_by_key(&attribute_key(value, class.unwrap_or("user"))),
-        _ => {
-            let detail = format!(
-                "Invalid lookup key [{}], key must contain one of the following values: [id,name]",
-                excerpt(lookup)
-            );
-            return Err(Error::new(Code::InvalidLookupKey, detail));
-        }
+        _ => return Err(invalid_lookup(lookup, "id,name")),
     };
     let found = found.filter(|field| !field.archived && is_attribute(field));
     found.ok_or_else(|| Error::new(Code::UnknownField, not_found(lookup, value, class)))

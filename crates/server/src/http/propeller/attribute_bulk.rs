@@ -2,13 +2,14 @@
 
 use super::attribute::{Definition, find};
 use super::body::{Body, PropellerAnswer, RecordResult};
-use super::error::Errors;
+use super::error::{Errors, invalid_lookup};
 use super::schema::Schema;
 use crate::http::App;
 use crate::http::auth::Auth;
 use crate::http::extract::{Json, NoParams};
 use crate::http::failure::Failure;
-use axum::extract::State;
+use axum::extract::{Path, State};
+use axum::routing::any;
 use muster_core::field::{Field, FieldSet};
 use muster_core::{Code, Error};
 use muster_engine::{Caller, MakingFields};
@@ -21,7 +22,15 @@ const MOST: usize = 1_000;
 
 /// The operations, relative to the face.
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(define_attributes_by_id)).routes(routes!(define_attributes_by_name))
+    OpenApiRouter::new()
+        .routes(routes!(define_attributes_by_id))
+        .routes(routes!(define_attributes_by_name))
+        .route("/attributes/bulk/{lookupKey}", any(refuse_lookup))
+}
+
+/// There is no other lookup key.
+async fn refuse_lookup(Auth(_): Auth, lookup: Option<Path<String>>) -> Failure {
+    invalid_lookup(&lookup.map(|Path(lookup)| lookup).unwrap_or_default(), "id,name").into()
 }
 
 /// A definition, and what it is looked up by, as it was written.

@@ -5,6 +5,7 @@ use crate::http::App;
 use crate::http::extract::{check_json_headers, collect};
 use crate::http::failure::Failure;
 use axum::extract::{FromRequest, Request};
+use muster_core::Code;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -18,10 +19,18 @@ impl FromRequest<App> for Body {
     async fn from_request(request: Request, app: &App) -> Result<Self, Failure> {
         check_json_headers(request.headers())?;
         let mut body = request.into_body().into_data_stream();
-        let bytes = collect(&mut body, Vec::new(), app.config.json_body_bytes).await?;
+        let bytes = collect(&mut body, Vec::new(), app.config.json_body_bytes).await.map_err(cut_off)?;
         // A body of many users takes longer than others should wait for.
         Ok(Self(tokio::task::block_in_place(|| schema::read(&bytes))?))
     }
+}
+
+/// A body that ended too early is no JSON either.
+fn cut_off(mut failure: Failure) -> Failure {
+    if failure.error.code == Code::InvalidRequest {
+        failure.error.code = Code::InvalidJson;
+    }
+    failure
 }
 
 /// The product's envelope of success.

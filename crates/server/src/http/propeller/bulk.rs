@@ -2,17 +2,20 @@
 
 use super::body::{Body, PropellerAnswer, RecordResult};
 use super::directives::Directives;
-use super::error::Errors;
-use super::record::{Lookup, UserRecord, name_of};
+use super::error::{Errors, invalid_lookup};
+use super::record::{Lookup, UserRecord, name_of, say_of_value};
 use super::schema::Schema;
 use super::users::unknown_attribute;
 use crate::http::App;
 use crate::http::auth::Auth;
 use crate::http::extract::{Json, NoParams};
 use crate::http::failure::Failure;
-use axum::extract::State;
+use axum::extract::{Path, State};
+use axum::routing::any;
 use muster_core::error::{RowError, excerpt};
+use muster_core::identity::Identity;
 use muster_core::job::{JobKind, MatchBy};
+use muster_core::key::Key;
 use muster_core::outcome::{Outcome, Status};
 use muster_core::{Code, Error};
 use muster_engine::{Caller, NewJob};
@@ -23,7 +26,15 @@ use utoipa_axum::routes;
 
 /// The operations, relative to the face.
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(change_users_by_source_id)).routes(routes!(change_users_by_id))
+    OpenApiRouter::new()
+        .routes(routes!(change_users_by_source_id))
+        .routes(routes!(change_users_by_id))
+        .route("/users/bulk/{lookupKey}", any(refuse_lookup))
+}
+
+/// There is no other lookup key.
+async fn refuse_lookup(Auth(_): Auth, lookup: Option<Path<String>>) -> Failure {
+    invalid_lookup(&lookup.map(|Path(lookup)| lookup).unwrap_or_default(), "id,sourceId").into()
 }
 
 /// Many users.
@@ -47,6 +58,8 @@ struct Translated {
     records: Vec<String>,
     /// What names the user of each, as it was written.
     keys: Vec<Value>,
+    /// The same as we look it up, where it can name somebody.
+    identities: Vec<Option<Identity>>,
 }
 
 impl Translated {
@@ -76,6 +89,7 @@ impl Translated {
             let place = format!("#/users/{i}");
             if let Some(user) = UserRecord::new(&place, user, others, &mut schema) {
                 let (record, key) = user.translate(lookup, &directives, &mut schema);
+                translated.identities.push(identity_of(&record));
                 translated.records.push(record.to_string());
                 translated.keys.push(key);
             }
@@ -84,10 +98,17 @@ impl Translated {
     }
 }
 
-/// What the product says of one record.
-fn result(outcome: Outcome, key: Value, lookup: Lookup) -> RecordResult {
+/// What names the user of a record in another system.
+fn identity_of(record: &Value) -> Option<Identity> {
+    let identity = record.pointer("/identities/0")?;
+    let part = |name: &str| identity[name].as_str();
+    Identity::new(part("source")?, part("source_id")?, part("language")).ok()
+}
+
+/// What the product says of one record; `exists`: of a user who is there, whatever became of the record.
+fn result(outcome: Outcome, key: Value, lookup: Lookup, exists: bool) -> RecordResult {
     let id = outcome.user.map(|user| user.0);
-    let creates = lookup == Lookup::SourceId && id.is_none();
+    let creates = lookup == Lookup::SourceId && !exists;
     let said = outcome.reason.map(|reason| say(&reason.error, &key, lookup));
     let (action, error, message) = match outcome.status {
         Status::Created => ("create", None, None),
@@ -105,22 +126,22 @@ fn say(error: &RowError, key: &Value, lookup: Lookup) -> String {
     let key = key.as_str().map_or_else(|| key.to_string(), excerpt);
     let name = lookup.as_str();
     match (error.code, &error.column) {
-        (Code::UserNotFound, _) => format!("User with {name} [{key}] not found"),
+        (Code::UserNotFound | Code::InvalidId, _) => format!("User with {name} [{key}] not found"),
         (Code::AmbiguousMatch, _) => {
             format!("Multiple users found (70005): with {name} [{key}] there are several; send the language too.")
         }
         (Code::UnknownField, Some(column)) => unknown_attribute(column),
-        (_, Some(column)) => match name_of(column) {
-            Some(member) => format!("{member}: {}", error.message),
-            None => format!("{}: {}", column.to_uppercase(), error.message),
-        },
+        (code, Some(column)) => {
+            let member = name_of(column).map_or_else(|| column.to_uppercase(), str::to_owned);
+            format!("{member}: {}", say_of_value(column, code, &error.message))
+        }
         (_, None) => error.message.clone(),
     }
 }
 
 async fn change(app: &App, caller: &Caller, body: &Value, lookup: Lookup) -> Result<Vec<RecordResult>, Failure> {
     let translated = tokio::task::block_in_place(|| Translated::new(body, lookup, app.config.records));
-    let Translated { records, keys } = translated?;
+    let Translated { records, keys, identities } = translated?;
     if keys.is_empty() {
         return Ok(Vec::new());
     }
@@ -131,7 +152,26 @@ async fn change(app: &App, caller: &Caller, body: &Value, lookup: Lookup) -> Res
         Lookup::SourceId => MatchBy::External,
     });
     let batch = app.engine.run_batch(caller, new, records).await?;
-    Ok(batch.outcomes.into_iter().zip(keys).map(|(outcome, key)| result(outcome, key, lookup)).collect())
+    let exist = existing(app, caller, &batch.outcomes, identities).await?;
+    let all = batch.outcomes.into_iter().zip(keys).zip(exist);
+    Ok(all.map(|((outcome, key), exists)| result(outcome, key, lookup, exists)).collect())
+}
+
+/// Whether the user of each record is there. Of a record that failed before anybody was looked up it is found out now.
+async fn existing(
+    app: &App,
+    caller: &Caller,
+    outcomes: &[Outcome],
+    identities: Vec<Option<Identity>>,
+) -> Result<Vec<bool>, Failure> {
+    let mut exist: Vec<bool> = outcomes.iter().map(|outcome| outcome.user.is_some()).collect();
+    let unknown = identities.into_iter().enumerate().filter(|(i, _)| !exist[*i]);
+    let (places, keys): (Vec<usize>, Vec<Key>) =
+        unknown.filter_map(|(i, identity)| Some((i, Key::Identity(identity?)))).unzip();
+    for (place, found) in places.into_iter().zip(app.engine.are_users(caller, &keys).await?) {
+        exist[place] = found;
+    }
+    Ok(exist)
 }
 
 /// Bulk users by source id
@@ -235,6 +275,7 @@ mod tests {
             ("August, 28 1993 00:00:00 +0000", "1993-08-28"),
             ("1993-08-28", "1993-08-28"),
             ("8/28/1993", "8/28/1993"),
+            ("31/02/1993", "31/02/1993"),
             ("Augustus, 28 1993 00:00:00 +0000", "Augustus, 28 1993 00:00:00 +0000"),
         ] {
             assert_eq!(values(json!({"dateOfBirth": text})), json!({"date_of_birth": day}));
@@ -261,6 +302,17 @@ mod tests {
             assert_eq!(self::record(own), record, "a user may have directives of its own");
         }
         assert_eq!(record(user)["only_if_empty"], Value::Null);
+    }
+
+    #[test]
+    fn what_the_documented_directives_name_and_users_do_not_have_is_passed_over() {
+        for (directives, kept) in [
+            (json!({"skipIfNotEmpty": ["names"]}), Value::Null),
+            (json!([{"operation": "skipIfNotEmpty", "fields": ["name", "email"]}]), json!(["email"])),
+        ] {
+            let body = json!({"users": [{"source": "ERP", "sourceId": 7}], "directives": directives});
+            assert_eq!(records(body, Lookup::SourceId).unwrap().remove(0)["only_if_empty"], kept, "{directives}");
+        }
     }
 
     #[test]
@@ -319,7 +371,7 @@ mod tests {
                 "#/directives/skipCreate: expected type: JSONArray, found: Boolean",
             ),
             (
-                direct(json!({"skipIfNotEmpty": ["names"]})),
+                direct(json!({"skipIfNotEmpty": ["colour"]})),
                 id,
                 "#/directives/skipIfNotEmpty/0: this is no field of users",
             ),

@@ -5,6 +5,9 @@ use super::schema::Schema;
 use muster_core::Code;
 use serde_json::Value;
 
+/// What the product's own examples name and a user of Muster does not have: there is nothing to keep of it.
+const PASSED_OVER: [&str; 2] = ["name", "names"];
+
 /// The directives that hold for a user.
 #[derive(Clone, Debug, Default)]
 pub struct Directives {
@@ -57,9 +60,10 @@ impl Directives {
                     let Some(field) = schema.text(&place, field) else {
                         continue;
                     };
-                    match field == "attributes" || members().any(|(name, _)| name == field) {
-                        true => self.skip_if_not_empty.push(field.to_owned()),
-                        false => schema.fault(&place, Code::InvalidRequest, "this is no field of users"),
+                    if field == "attributes" || members().any(|(name, _)| name == field) {
+                        self.skip_if_not_empty.push(field.to_owned());
+                    } else if !PASSED_OVER.contains(&field) {
+                        schema.fault(&place, Code::InvalidRequest, "this is no field of users");
                     }
                 }
             }

@@ -2,8 +2,8 @@
 
 use crate::http::failure::Failure;
 use axum::http::StatusCode;
-use muster_core::Code;
-use muster_core::error::Kind;
+use muster_core::error::{Kind, excerpt};
+use muster_core::{Code, Error};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
@@ -80,6 +80,13 @@ pub fn answer(failure: &Failure) -> (StatusCode, String) {
     (status, serde_json::to_string(&body).expect("an error is made of plain values"))
 }
 
+/// The refusal of a lookup key that is none of those that there are.
+pub fn invalid_lookup(lookup: &str, known: &str) -> Error {
+    let lookup = excerpt(lookup);
+    let detail = format!("Invalid lookup key [{lookup}], key must contain one of the following values: [{known}]");
+    Error::new(Code::InvalidLookupKey, detail)
+}
+
 /// `missing_scope` → `MissingScope`.
 fn in_camel_case(code: Code) -> String {
     code.as_str().split('_').map(|word| word[..1].to_uppercase() + &word[1..]).collect()
@@ -113,7 +120,6 @@ pub fn schemas() -> Vec<(String, RefOr<utoipa::openapi::Schema>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use muster_core::Error;
     use serde_json::{Value, json};
 
     #[test]

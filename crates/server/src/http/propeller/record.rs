@@ -5,6 +5,7 @@
 
 use super::directives::Directives;
 use super::schema::{Object, Schema};
+use jiff::civil::Date;
 use muster_core::Code;
 use muster_core::field::key_from_name;
 use serde_json::{Value, json};
@@ -99,7 +100,16 @@ pub fn members() -> impl Iterator<Item = (&'static str, &'static str)> {
 
 /// What the product calls one of our fields, if it is no attribute.
 pub fn name_of(field: &str) -> Option<&'static str> {
-    members().find(|(_, ours)| *ours == field).map(|(name, _)| name)
+    let member = members().find(|(_, ours)| *ours == field).map(|(name, _)| name);
+    member.or_else(|| (field == "identities").then_some("sourceId"))
+}
+
+/// What is wrong with the value of one of our fields, as the product's clients know it.
+pub fn say_of_value(field: &str, code: Code, message: &str) -> String {
+    match code {
+        Code::InvalidDate if field == "date_of_birth" => format!("{message}, or DD/MM/YYYY"),
+        _ => message.to_owned(),
+    }
 }
 
 /// The members of a user of a request.
@@ -335,15 +345,20 @@ pub const MONTHS: [&str; 12] = [
     "December",
 ];
 
-/// `28/08/1993` and `August, 28 1993 00:00:00 +0000` as `1993-08-28`; anything else as it is.
+/// `28/08/1993` and `August, 28 1993 00:00:00 +0000` as `1993-08-28`; anything else, such as a day that there is not, as it is.
 fn iso_date(text: &str) -> String {
+    let day = rearranged(text).filter(|day| day.parse::<Date>().is_ok());
+    day.unwrap_or_else(|| text.to_owned())
+}
+
+fn rearranged(text: &str) -> Option<String> {
     let digits = |text: &str, count| text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
     if let [day, month, year] = text.split('/').collect::<Vec<_>>()[..]
         && digits(day, 2)
         && digits(month, 2)
         && digits(year, 4)
     {
-        return format!("{year}-{month}-{day}");
+        return Some(format!("{year}-{month}-{day}"));
     }
     let long = text.strip_suffix(" 00:00:00 +0000").and_then(|text| text.split_once(", "));
     if let Some((month, (day, year))) = long.and_then(|(month, rest)| Some((month, rest.split_once(' ')?)))
@@ -351,7 +366,7 @@ fn iso_date(text: &str) -> String {
         && digits(day, 2)
         && digits(year, 4)
     {
-        return format!("{year}-{:02}-{day}", month + 1);
+        return Some(format!("{year}-{:02}-{day}", month + 1));
     }
-    text.to_owned()
+    None
 }

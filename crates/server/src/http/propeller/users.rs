@@ -1,8 +1,8 @@
 //! `GET|PATCH|DELETE /users/:lookupKey/:lookupValue`: one user.
 
 use super::body::{Body, PropellerAnswer};
-use super::error::Errors;
-use super::record::{Lookup, MONTHS, Said, UserRecord, members, name_of};
+use super::error::{Errors, invalid_lookup};
+use super::record::{Lookup, MONTHS, Said, UserRecord, members, name_of, say_of_value};
 use super::schema::{Object, Schema};
 use crate::http::App;
 use crate::http::auth::Auth;
@@ -102,13 +102,7 @@ impl Address {
                 };
                 Identity::new(system, value, source.language.as_deref()).ok().map(Key::Identity)
             }
-            _ => {
-                let detail = format!(
-                    "Invalid lookup key [{}], key must contain one of the following values: [id,sourceId]",
-                    excerpt(name)
-                );
-                return Err(Failure::new(Code::InvalidLookupKey, detail));
-            }
+            _ => return Err(invalid_lookup(name, "id,sourceId").into()),
         };
         key.ok_or_else(|| self.names_nobody())
     }
@@ -284,22 +278,21 @@ fn edit_of(body: &Value) -> Result<UserEdit, Error> {
 /// A refusal of the engine, whose places are those of our own words.
 fn in_their_words(mut failure: Failure) -> Failure {
     let error = &mut failure.error;
-    let Some(fault) = error.errors.first() else {
-        return failure;
-    };
-    let key = fault.pointer.as_deref().and_then(|pointer| pointer.rsplit('/').next()).unwrap_or_default();
-    let attribute = name_of(key).is_none() && key != "identities";
-    let detail = match name_of(key) {
-        _ if attribute && error.code == Code::InvalidRequest => {
-            error.code = Code::UnknownField;
-            unknown_attribute(key)
+    for (i, fault) in error.errors.iter_mut().enumerate() {
+        let key = fault.pointer.as_deref().and_then(|pointer| pointer.rsplit('/').next()).unwrap_or_default();
+        let message = say_of_value(key, fault.code, &fault.message);
+        fault.message = match name_of(key) {
+            None if fault.code == Code::InvalidRequest => {
+                fault.code = Code::UnknownField;
+                unknown_attribute(key)
+            }
+            Some(name) => format!("#/{name}: {message}"),
+            None => format!("{}: {message}", key.to_uppercase()),
+        };
+        if i == 0 && fault.code.kind() == Kind::Row {
+            error.code = fault.code;
+            error.detail.clone_from(&fault.message);
         }
-        Some(name) => format!("#/{name}: {}", fault.message),
-        None if attribute => format!("{}: {}", key.to_uppercase(), fault.message),
-        None => format!("#/sourceId: {}", fault.message),
-    };
-    if error.code.kind() == Kind::Row {
-        error.detail = detail;
     }
     failure
 }

@@ -67,7 +67,7 @@ struct AttributeValue {
     #[serde(rename = "type")]
     #[schema(example = "integer")]
     kind: &'static str,
-    /// The value: a number for an `integer`, a text for a `decimal`, a list for an `enumlist`.
+    /// The value: a number for an `integer`, a text for a `decimal`, what the options of an `enum` or `enumlist` are called.
     #[schema(value_type = serde_json::Value, example = 43)]
     value: Value,
 }
@@ -81,7 +81,7 @@ impl AttributeValue {
             inherited,
             name: name(field),
             kind: type_of(field.kind),
-            value: value.to_wire(),
+            value: field.with_option_names(value).to_wire(),
         }
     }
 }

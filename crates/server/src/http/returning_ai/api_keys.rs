@@ -2,7 +2,7 @@
 
 use super::answer::{Errors, Success};
 use super::permissions::{Permissions, permissions};
-use super::request::{Body, TextOrNumber};
+use super::request::{Body, TextOrNumber, replaced};
 use crate::http::App;
 use crate::http::auth::Auth;
 use crate::http::extract::{Id, Json, NoParams, Params, WireId, patch};
@@ -250,7 +250,8 @@ async fn create_api_key(
         let message = "a new key can be used; make it, then set isActive";
         return Err(Error::at("/isActive", Code::InvalidRequest, message).into());
     }
-    let made = app.engine.grant_key_for(&caller, &new, user).await?;
+    let made = app.engine.grant_key_for(&caller, &new, user).await;
+    let made = made.map_err(|error| replaced(error, &[("/expires_at".to_owned(), "/expireDate".to_owned())]))?;
     let changed = ChangedKeyBody { about: KeyBody::new(made.key, &caller, now), ignored };
     let answer =
         |key, notice| Success::new("Create api key successful", MadeKeyBody { key, notice, changed: changed.clone() });

@@ -12,7 +12,7 @@ use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
 use muster_core::error::excerpt;
 use muster_core::id::JobId;
-use muster_core::job::{JobKind, MatchBy};
+use muster_core::job::{JobKind, MAX_JOB_NAME_CHARS, MatchBy, is_name};
 use muster_core::{Code, Error};
 use muster_engine::NewJob;
 use serde::Serialize;
@@ -67,6 +67,11 @@ fn door(community_part: Option<&'static str>) -> Door {
 pub(super) fn set_log_name(new: &mut NewJob, name: &str, text: &str) -> Result<(), Error> {
     if name != "log_name" {
         return Err(invalid_option(name, format!("there is no part \"{}\" here", excerpt(name))));
+    }
+    if !text.trim().is_empty() && !is_name(text.trim(), MAX_JOB_NAME_CHARS) {
+        let message =
+            format!("log_name is a text of at most {MAX_JOB_NAME_CHARS} characters, none of them a control character");
+        return Err(invalid_option(name, message));
     }
     text.clone_into(&mut new.name);
     Ok(())

@@ -52,7 +52,7 @@ async fn list_community_users(
     Params(list): Params<ListUsers>,
 ) -> Result<Json<Answer<UserPage<UserBody>>>, Failure> {
     let start = Start::read(list.page, list.cursor.as_ref())?;
-    let query = UserQuery { filter: None, sort: None, values: None, limit: list.limit.0, cursor: None };
+    let query = UserQuery { filter: None, zero: &[], sort: None, values: None, limit: list.limit.0, cursor: None };
     let page = start.page(&app.engine, &caller, query, UserBody::new).await?;
     Ok(Json(Answer::ok("Get community users successful", page)))
 }

@@ -2,7 +2,7 @@
 
 use super::answer::{Answer, Errors};
 use super::request::{Body, TextOrNumber, Within, replaced};
-use super::user_body::{show, show_or_null};
+use super::user_body::{show, show_of};
 use crate::http::App;
 use crate::http::extract::{Json, NoParams, Params};
 use crate::http::failure::Failure;
@@ -67,12 +67,12 @@ impl From<FieldHistoryEntry> for HistoryBody {
     fn from(FieldHistoryEntry { entry, field }: FieldHistoryEntry) -> Self {
         Self {
             user_id: entry.user.0,
+            old_value: show_of(field.as_ref(), entry.change.old.as_ref()),
+            new_value: show_of(field.as_ref(), entry.change.new.as_ref()),
             field_id: field.as_ref().map(|field| field.id),
             field_name: field.map_or_else(|| entry.field.clone(), |field| field.name),
             field: entry.field,
             operator: entry.change.op_name(),
-            old_value: show_or_null(entry.change.old.as_ref()),
-            new_value: show_or_null(entry.change.new.as_ref()),
             delta: entry.change.ledger().map(|(delta, _)| show(&Value::Decimal(delta))),
             changed_by: entry.commit.actor.name,
             job_id: entry.commit.job,

@@ -11,6 +11,7 @@ mod bulk;
 mod bulk_log;
 mod community_users;
 mod field_types;
+mod filter_words;
 mod histories;
 mod new_user;
 mod permissions;

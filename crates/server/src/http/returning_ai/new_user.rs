@@ -9,7 +9,7 @@ use muster_core::field::FieldSet;
 use muster_core::identity::Identity;
 use muster_core::user::User;
 use muster_core::{Code, Error};
-use muster_engine::{Caller, Engine, NewUser};
+use muster_engine::{Caller, Engine, EngineError, NewUser};
 use serde::Deserialize;
 use serde_json::Value as Json;
 use utoipa::ToSchema;
@@ -21,7 +21,7 @@ use utoipa::ToSchema;
 pub(super) struct NewUserBody {
     /// The email.
     email: String,
-    /// The first name.
+    /// The first name. Here and in what follows an empty text is none.
     #[serde(alias = "firstName")]
     firstname: Option<String>,
     /// The last name.
@@ -68,8 +68,7 @@ struct CustomField {
     /// The id, the key or the name of the field.
     #[serde(rename = "fieldIdorName", alias = "fieldIdOrName")]
     field: String,
-    /// The value.
-    #[serde(default)]
+    /// The value; null and an empty text are none.
     #[schema(value_type = Object)]
     value: Json,
 }
@@ -84,12 +83,21 @@ impl NewUserBody {
         if let Some(community) = &self.community_id {
             caller.require_community(community)?;
         }
-        self.check_passwords()?;
+        let mut wrong: Vec<Error> = self.check_passwords().err().into_iter().collect();
         let ignored = self.ignored();
-        let (values, places) = self.values(engine, caller).await?;
+        let (values, places) = self.values(engine, caller, &mut wrong).await?;
         let identity = self.external_id.map(|id| Identity::new(EXTERNAL_ID, &id.0, None)).transpose();
-        let identity = identity.map_err(|message| Error::at("/externalId", Code::InvalidIdentity, message))?;
+        let identity = identity.map_err(|message| Error::at("/externalId", Code::InvalidIdentity, message));
+        let identity = identity.unwrap_or_else(|error| {
+            wrong.push(error);
+            None
+        });
         let new = NewUser { email: Some(self.email), identities: identity.into_iter().collect(), values };
+        match engine.check_new_user(caller, &new).await {
+            Err(EngineError::Refused(error)) => wrong.push(error),
+            checked => checked?,
+        }
+        Error::all(wrong).map_err(|error| replaced(error.into(), &places))?;
         let made = engine.create_user(caller, &new).await.map_err(|error| replaced(error, &places))?;
         Ok((made, ignored))
     }
@@ -117,11 +125,13 @@ impl NewUserBody {
         all.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect()
     }
 
-    /// The values by field key; and where in the body each stands, for what the engine says of them.
+    /// The values by field key; and where in the body each stands, for what the engine says of them. What names no field
+    /// goes to `wrong`.
     async fn values(
         &self,
         engine: &Engine,
         caller: &Caller,
+        wrong: &mut Vec<Error>,
     ) -> Result<(Vec<(String, Json)>, Vec<(String, String)>), Failure> {
         let own = [
             ("first_name", &self.firstname, "/firstname"),
@@ -132,22 +142,29 @@ impl NewUserBody {
         let mut values: Vec<(String, Json)> = Vec::new();
         let mut places = vec![("/identities".to_owned(), "/externalId".to_owned())];
         for (key, text, pointer) in own {
-            if let Some(text) = text {
-                values.push((key.to_owned(), Json::from(text.as_str())));
+            if let Some(text) = text.as_deref().filter(|text| !text.trim().is_empty()) {
+                values.push((key.to_owned(), Json::from(text)));
                 places.push((format!("/values/{key}"), pointer.to_owned()));
             }
         }
         let custom = || self.custom_fields.iter().flatten().map(|JsonObject(field)| field);
         let names: Vec<&str> = custom().map(|field| field.field.as_str()).collect();
         for (i, (field, key)) in custom().zip(engine.field_keys(caller, &names).await?).enumerate() {
-            let refuse = |code, message: String| Error::at(format!("/customFields/{i}/fieldIdorName"), code, message);
-            let named = excerpt(&field.field);
-            let key = key.ok_or_else(|| refuse(Code::UnknownField, format!("there is no field \"{named}\"")))?;
-            if values.iter().any(|(other, _)| *other == key) {
-                return Err(refuse(Code::InvalidRequest, format!("\"{named}\" is there twice")).into());
+            let mut refuse = |code, message: String| {
+                wrong.push(Error::at(format!("/customFields/{i}/fieldIdorName"), code, message));
+            };
+            let (named, is_empty) =
+                (excerpt(&field.field), field.value.as_str().is_some_and(|text| text.trim().is_empty()));
+            match key {
+                None => refuse(Code::UnknownField, format!("there is no field \"{named}\"")),
+                Some(key) if values.iter().any(|(other, _)| *other == key) => {
+                    refuse(Code::InvalidRequest, format!("\"{named}\" is there twice"));
+                }
+                Some(key) => {
+                    places.push((format!("/values/{key}"), format!("/customFields/{i}/value")));
+                    values.push((key, if is_empty { Json::Null } else { field.value.clone() }));
+                }
             }
-            places.push((format!("/values/{key}"), format!("/customFields/{i}/value")));
-            values.push((key, field.value.clone()));
         }
         Ok((values, places))
     }

@@ -7,6 +7,7 @@ use crate::http::failure::Failure;
 use crate::http::page::UpTo;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
+use muster_core::{Code, Error};
 use muster_engine::{Caller, EngineError, UserName};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Visitor};
@@ -57,7 +58,7 @@ impl Place for () {
 
 impl Place for UserName {
     fn read<'a>(parts: &mut impl Iterator<Item = &'a str>) -> Result<Self, Failure> {
-        Ok(Self::read(parts.next().unwrap_or_default()))
+        Self::read(parts.next().unwrap_or_default()).ok_or_else(|| EngineError::not_found("user").into())
     }
 }
 
@@ -80,6 +81,15 @@ pub(super) type PageNumber = UpTo<1_000_000, 1>;
 /// A text, or a number that is read as one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TextOrNumber(pub(super) String);
+
+impl TextOrNumber {
+    /// The user that it names, where it stands at this place.
+    pub(super) fn user(&self, pointer: &str) -> Result<UserName, Error> {
+        UserName::read(&self.0).ok_or_else(|| {
+            Error::at(pointer, Code::InvalidRequest, "this is empty and names nobody; send what names the user")
+        })
+    }
+}
 
 impl<'de> Deserialize<'de> for TextOrNumber {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {

@@ -1,7 +1,7 @@
 //! Users as the product shows them.
 
 use jiff::Timestamp;
-use muster_core::field::FieldSet;
+use muster_core::field::{Field, FieldSet};
 use muster_core::user::User;
 use muster_core::value::Value;
 use serde::Serialize;
@@ -13,6 +13,9 @@ pub(super) const EXTERNAL_ID: &str = "external_id";
 
 /// The fields that have names of their own here; all others are custom fields.
 const OWN: &[&str] = &["first_name", "last_name", "display_name", "username", "language", "xp", "coins"];
+
+/// Those of them that are numbers which everybody has: 0 where none were ever given.
+pub(super) const ZERO: &[&str] = &["xp", "coins"];
 
 /// A user.
 #[derive(Debug, Serialize, ToSchema)]
@@ -41,7 +44,8 @@ pub(super) struct UserBody {
     /// Coins; 0 where none were ever given.
     #[schema(value_type = i64)]
     coins: Json,
-    /// Every other value, by the key of its field; a field without a value is not there. Numbers are numbers.
+    /// Every other value, by the key of its field; a field without a value is not there. Numbers are numbers, and
+    /// what is chosen of options is shown by their names.
     #[schema(value_type = Object)]
     custom_fields: Map<String, Json>,
     /// When the user was made.
@@ -55,7 +59,6 @@ impl UserBody {
     pub(super) fn new(user: &User, fields: &FieldSet) -> Self {
         let value = |key: &str| fields.shown_value(user, key).map(|(_, value)| value);
         let text = |key| value(key).map(ToString::to_string);
-        let number = |key| value(key).map_or_else(|| Json::from(0), show);
         let custom = fields.shown(user).filter(|(field, _)| !OWN.contains(&field.key.as_str()));
         let external = user.identities.iter().find(|identity| identity.source == EXTERNAL_ID);
         Self {
@@ -67,9 +70,11 @@ impl UserBody {
             display_name: text("display_name"),
             language: text("language"),
             external_id: external.map(|identity| identity.source_id.clone()),
-            xp: number("xp"),
-            coins: number("coins"),
-            custom_fields: custom.map(|(field, value)| (field.key.clone(), show(value))).collect(),
+            xp: show_value(user, fields, "xp"),
+            coins: show_value(user, fields, "coins"),
+            custom_fields: custom
+                .map(|(field, value)| (field.key.clone(), show_of(Some(field), Some(value))))
+                .collect(),
             join_date: user.created_at,
             updated_at: user.updated_at,
         }
@@ -94,7 +99,18 @@ pub(super) fn show(value: &Value) -> Json {
     }
 }
 
-/// The same, and null where there is no value.
-pub(super) fn show_or_null(value: Option<&Value>) -> Json {
-    value.map_or(Json::Null, show)
+/// The value of a field, and null where there is none: what is chosen of options by their names.
+pub(super) fn show_of(field: Option<&Field>, value: Option<&Value>) -> Json {
+    match (field, value) {
+        (Some(field), Some(value)) => show(&field.with_option_names(value)),
+        (_, value) => value.map_or(Json::Null, show),
+    }
+}
+
+/// What a user has of the field of a key.
+pub(super) fn show_value(user: &User, fields: &FieldSet, key: &str) -> Json {
+    match fields.shown_value(user, key) {
+        None if ZERO.contains(&key) => Json::from(0),
+        shown => show_of(shown.map(|(field, _)| field), shown.map(|(_, value)| value)),
+    }
 }

@@ -17,7 +17,7 @@ use muster_core::id::{CommunityId, FieldId};
 use muster_core::job::is_name;
 use muster_core::scope::Scope;
 use muster_core::{Code, Error};
-use muster_engine::{Caller, EngineError};
+use muster_engine::{Caller, EngineError, FieldOrigin};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Any;
 use utoipa::ToSchema;
@@ -46,7 +46,7 @@ struct FieldBody {
     field: String,
     /// Its name for people.
     name: String,
-    /// What it holds, in the word that was sent; else in the newest words of the product.
+    /// What it holds, in the newest words of the product, whichever were sent.
     #[serde(rename = "type")]
     #[schema(example = "numerical")]
     kind: String,
@@ -56,14 +56,14 @@ struct FieldBody {
     required: bool,
     /// Whether it came with the product.
     built_in: bool,
-    /// Who made it, where this is the answer to that; else null: it is not kept.
+    /// Who made it; null for those that came with Muster, and those that were made before this was kept.
     creator: Option<Creator>,
     /// The community.
     #[schema(value_type = String)]
     community_id: CommunityId,
     /// When it was made.
     created_at: Timestamp,
-    /// When it was changed, where this is the answer to that; else null: it is not kept.
+    /// When it was changed last; null: never since this is kept.
     updated_at: Option<Timestamp>,
 }
 
@@ -79,7 +79,7 @@ struct Creator {
 }
 
 impl FieldBody {
-    fn new(field: Field, created_at: Timestamp, caller: &Caller) -> Self {
+    fn new(field: Field, origin: FieldOrigin, caller: &Caller) -> Self {
         Self {
             id: field.id,
             kind: show_type(field.kind).to_owned(),
@@ -88,10 +88,10 @@ impl FieldBody {
             options: field.rules.options.into_iter().map(|option| option.name).collect(),
             required: field.rules.required,
             built_in: field.built_in,
-            creator: None,
+            creator: origin.created_by.map(|maker| Creator { id: maker.id, name: maker.name }),
             community_id: caller.community,
-            created_at,
-            updated_at: None,
+            created_at: origin.created_at,
+            updated_at: origin.updated_at,
         }
     }
 }
@@ -124,18 +124,18 @@ async fn list_user_fields(
     _: NoParams,
 ) -> Result<Json<Answer<Vec<FieldBody>>>, Failure> {
     let caller = reader(caller);
-    let fields = app.engine.list_fields_with_times(&caller).await?.into_iter();
-    let fields = fields.map(|(field, made)| FieldBody::new(field, made, &caller)).collect();
+    let fields = app.engine.list_fields_with_origins(&caller).await?.into_iter();
+    let fields = fields.map(|(field, origin)| FieldBody::new(field, origin, &caller)).collect();
     Ok(Json(Answer::ok("Get user fields successful", fields)))
 }
 
 /// The body of a field that is there.
 async fn find(app: &App, caller: Caller, id: FieldId) -> Result<FieldBody, Failure> {
     let caller = reader(caller);
-    let fields = app.engine.list_fields_with_times(&caller).await?;
+    let fields = app.engine.list_fields_with_origins(&caller).await?;
     let found = fields.into_iter().find(|(field, _)| field.id == id);
-    let (field, made) = found.ok_or_else(|| EngineError::not_found("field"))?;
-    Ok(FieldBody::new(field, made, &caller))
+    let (field, origin) = found.ok_or_else(|| EngineError::not_found("field"))?;
+    Ok(FieldBody::new(field, origin, &caller))
 }
 
 /// Get a specific user field
@@ -234,11 +234,8 @@ async fn create_user_field(
     _: NoParams,
     Body(body): Body<NewFieldBody>,
 ) -> Result<impl IntoResponse, Failure> {
-    let (made, now) = app.engine.create_field_with_time(&caller, &body.read()?).await?;
-    let creator = Creator { id: caller.actor.id.clone(), name: caller.actor.name.clone() };
-    let field = FieldBody::new(made, now, &caller);
-    let field = FieldBody { creator: Some(creator), updated_at: Some(now), kind: body.kind.clone(), ..field };
-    let data = ChangedFieldBody { field, ignored: body.ignored() };
+    let (made, origin) = app.engine.create_field_with_origin(&caller, &body.read()?).await?;
+    let data = ChangedFieldBody { field: FieldBody::new(made, origin, &caller), ignored: body.ignored() };
     Ok((StatusCode::CREATED, Json(Answer::new(StatusCode::CREATED, "Create user field successful", data))))
 }
 
@@ -262,14 +259,16 @@ async fn update_user_field(
     Body(body): Body<NewFieldBody>,
 ) -> Result<Json<Answer<ChangedFieldBody>>, Failure> {
     let reader = reader(caller.clone());
-    let fields = app.engine.list_fields_with_times(&reader).await?;
-    let (held, made) =
+    let fields = app.engine.list_fields_with_origins(&reader).await?;
+    let (held, mut origin) =
         fields.into_iter().find(|(field, _)| field.id == id).ok_or_else(|| EngineError::not_found("field"))?;
     let now = app.engine.clock().now();
-    let edited = app.engine.edit_field(&caller, id, &body.edit(&held)?).await?;
-    let field = FieldBody::new(edited, made, &caller);
-    let field = FieldBody { updated_at: Some(now), kind: body.kind.clone(), ..field };
-    Ok(Json(Answer::ok("Updated user field", ChangedFieldBody { field, ignored: body.ignored() })))
+    let edited = app.engine.edit_field_at(&caller, id, &body.edit(&held)?, now).await?;
+    if edited != held {
+        origin.updated_at = Some(now);
+    }
+    let data = ChangedFieldBody { field: FieldBody::new(edited, origin, &caller), ignored: body.ignored() };
+    Ok(Json(Answer::ok("Updated user field", data)))
 }
 
 /// Delete a user field

@@ -1,19 +1,17 @@
 //! Users by a filter, 200 on a page.
 
 use super::answer::{Errors, Success};
+use super::filter_words::{NativeFilter, key_of};
 use super::request::{Body, PageNumber, replaced};
-use super::user_body::{show, show_or_null};
+use super::user_body::{ZERO, show_value};
 use crate::http::App;
 use crate::http::auth::Auth;
 use crate::http::extract::{Json, NoParams};
 use crate::http::failure::Failure;
 use crate::http::page::{Cursor, UpTo};
 use axum::extract::State;
-use jiff::Timestamp;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
-use muster_core::error::excerpt;
-use muster_core::field::{FieldSet, key_from_name};
+use muster_core::field::FieldSet;
+use muster_core::scope::Scope;
 use muster_core::sort::SortCursor;
 use muster_core::user::User;
 use muster_core::{Code, Error};
@@ -29,8 +27,8 @@ use utoipa_axum::routes;
 /// How many users are on a page, as the product documents it.
 pub(super) const PAGE_USERS: u32 = 200;
 
-/// What the product calls the time at which a user was made, and what filters call it.
-const JOIN_DATE: (&str, &str) = ("join_date", "created_at");
+/// What the product calls the time at which a user was made.
+pub(super) const JOIN_DATE: &str = "join_date";
 
 /// What the id of a user is called.
 const USER_ID: &str = "userId";
@@ -47,11 +45,12 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct FilterUsers {
-    /// The names of what is wanted: `email`, `first_name`, `last_name`, `join_date`, `xp`, `coins`, and the key of any other
-    /// field. These and every value that is set, if it is absent.
+    /// The names of what is wanted: `email`, `first_name`, `last_name`, `join_date`, `xp`, `coins`, and the key or name of any
+    /// other field. These and every value that is set, if it is absent.
     fields: Option<Vec<String>>,
     /// Everybody if it is absent or empty. A member is one of these names with a value, or with `gte` and `lte` (or any
-    /// operator of `POST /v1/users/query`); all of them must hold.
+    /// operator of `POST /v1/users/query`); all of them must hold. `xp` and `coins` are 0 where none were ever given, but to
+    /// `is_set` and null.
     #[schema(value_type = Option<Object>)]
     filter: Option<Map<String, Any>>,
     /// The `next_cursor` of the page before, of the same filter. Not together with `page`.
@@ -173,17 +172,20 @@ async fn filter_users(
     Body(body): Body<FilterUsers>,
 ) -> Result<Json<Success<UserPage<FoundUser>>>, Failure> {
     let start = Start::read(body.page, body.cursor.as_ref())?;
-    let wanted = body.fields.map(Wanted::new);
+    let fields = app.engine.fields_for(&caller, Scope::UsersRead).await?;
+    let wanted = body.fields.map(|names| Wanted::all(names, &fields));
+    let wanted = wanted.as_deref();
+    let mut native = NativeFilter::new(&fields);
     let query = UserQuery {
-        filter: native_filter(body.filter.unwrap_or_default())?.map(|filter| filter.to_string()),
+        filter: native.read(body.filter.unwrap_or_default())?.map(|filter| filter.to_string()),
+        zero: ZERO,
         sort: None,
-        values: wanted.as_ref().map(|wanted| wanted.keys.iter().map(|(_, key)| key.clone()).collect()),
+        values: wanted.map(|all| all.iter().filter(|one| one.is_field()).map(|one| one.key.clone()).collect()),
         limit: PAGE_USERS,
         cursor: None,
     };
-    let places = places(wanted.as_ref());
-    let names = wanted.map(|wanted| wanted.names);
-    let page = start.page(&app.engine, &caller, query, |user, fields| found(user, fields, names.as_deref()));
+    let places: Vec<_> = native.places.into_iter().chain(wanted.into_iter().flat_map(places)).collect();
+    let page = start.page(&app.engine, &caller, query, |user, fields| found(user, fields, wanted));
     Ok(Json(Success::new("Get users successful", page.await.map_err(|error| replaced(error, &places))?)))
 }
 
@@ -198,128 +200,47 @@ struct FoundUser {
     values: Map<String, Any>,
 }
 
-/// The names that are wanted of users; and of those that name fields, the place and the key.
+/// Something that is wanted of users: under which name, and what it is.
 struct Wanted {
-    names: Vec<String>,
-    keys: Vec<(usize, String)>,
+    name: String,
+    key: String,
 }
 
 impl Wanted {
-    fn new(names: Vec<String>) -> Self {
-        let named = names.iter().enumerate().filter(|(_, name)| !is_own(name));
-        Self { keys: named.map(|(i, name)| (i, key_from_name(name))).collect(), names }
+    fn all(names: Vec<String>, fields: &FieldSet) -> Vec<Self> {
+        let key = |name: &String| if name == USER_ID { name.clone() } else { key_of(name, fields) };
+        names.into_iter().map(|name| Self { key: key(&name), name }).collect()
+    }
+
+    /// Whether it is a field, and not something of the user itself.
+    fn is_field(&self) -> bool {
+        ![USER_ID, "email", JOIN_DATE].contains(&self.key.as_str())
     }
 }
 
-/// Where the engine says something is wrong, and where that is in the request.
-fn places(wanted: Option<&Wanted>) -> Vec<(String, String)> {
-    let fields = wanted.into_iter().flat_map(|wanted| wanted.keys.iter().enumerate());
-    let fields = fields.map(|(i, (place, _))| (format!("/fields/{i}"), format!("/fields/{place}")));
-    let join_date = (format!("/filter/{}", JOIN_DATE.1), format!("/filter/{}", JOIN_DATE.0));
-    fields.chain([join_date]).collect()
-}
-
-/// Whether a name means something of the user itself and no field.
-fn is_own(name: &str) -> bool {
-    [USER_ID, "email", JOIN_DATE.0].contains(&name)
+/// Where the engine says something is wrong with a wanted field, and where that is in the request.
+fn places(wanted: &[Wanted]) -> impl Iterator<Item = (String, String)> {
+    let named = wanted.iter().enumerate().filter(|(_, wanted)| wanted.is_field());
+    named.enumerate().map(|(i, (place, _))| (format!("/fields/{i}"), format!("/fields/{place}")))
 }
 
 /// A user with what is wanted of it.
-fn found(user: &User, fields: &FieldSet, names: Option<&[String]>) -> FoundUser {
-    let value = |name: &str| match name {
+fn found(user: &User, fields: &FieldSet, wanted: Option<&[Wanted]>) -> FoundUser {
+    let value = |key: &str| match key {
         "email" => json!(user.email),
-        name if name == JOIN_DATE.0 => json!(user.created_at),
-        name => show_or_null(fields.shown_value(user, &key_from_name(name)).map(|(_, value)| value)),
+        JOIN_DATE => json!(user.created_at),
+        key => show_value(user, fields, key),
     };
     let mut values = Map::new();
-    match names {
-        Some(names) => {
-            let names = names.iter().filter(|name| *name != USER_ID);
-            values.extend(names.map(|name| (name.clone(), value(name))));
+    match wanted {
+        Some(wanted) => {
+            let wanted = wanted.iter().filter(|wanted| wanted.key != USER_ID);
+            values.extend(wanted.map(|wanted| (wanted.name.clone(), value(&wanted.key))));
         }
         None => {
-            values.extend(ALWAYS.iter().map(|name| ((*name).to_owned(), value(name))));
-            values.extend(fields.shown(user).map(|(field, value)| (field.key.clone(), show(value))));
+            let set = fields.shown(user).map(|(field, _)| field.key.as_str());
+            values.extend(set.chain(ALWAYS).map(|key| (key.to_owned(), value(key))));
         }
     }
     FoundUser { user_id: user.id.0, values }
-}
-
-/// The filter in the words of the native face. Names may be written with spaces and hyphens, as the product makes them.
-fn native_filter(filter: Map<String, Any>) -> Result<Option<Any>, Error> {
-    let mut native = Map::new();
-    for (name, condition) in filter {
-        let (key, condition) = match name == JOIN_DATE.0 {
-            true => (JOIN_DATE.1.to_owned(), on_days(condition)?),
-            false => (key_from_name(&name), condition),
-        };
-        if native.insert(key, condition).is_some() {
-            let message = format!("\"{}\" means a field that is there already", excerpt(&name));
-            return Err(Error::at(format!("/filter/{name}"), Code::InvalidRequest, message));
-        }
-    }
-    Ok((!native.is_empty()).then_some(Any::Object(native)))
-}
-
-/// A condition on a time, in which a day stands for all of it.
-fn on_days(condition: Any) -> Result<Any, Error> {
-    let Any::Object(tests) = condition else {
-        return Ok(match day(&condition) {
-            Some((begin, end)) => json!({"gte": begin, "lt": end}),
-            None => condition,
-        });
-    };
-    let mut native = Map::new();
-    for (operator, operand) in tests {
-        let (operator, operand) = match (operator.as_str(), day(&operand)) {
-            ("gte" | "lt", Some((begin, _))) => (operator, json!(begin)),
-            ("gt", Some((_, end))) => ("gte".to_owned(), json!(end)),
-            ("lte", Some((_, end))) => ("lt".to_owned(), json!(end)),
-            _ => (operator, operand),
-        };
-        if native.insert(operator, operand).is_some() {
-            let message = "say one lower and one upper end";
-            return Err(Error::at(format!("/filter/{}", JOIN_DATE.0), Code::InvalidRequest, message));
-        }
-    }
-    Ok(Any::Object(native))
-}
-
-/// The first moment of a day, and of the one after it, in UTC.
-fn day(operand: &Any) -> Option<(Timestamp, Timestamp)> {
-    let text = operand.as_str().filter(|text| text.len() == "YYYY-MM-DD".len())?;
-    let begin = |date: Date| Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp());
-    let date: Date = text.parse().ok()?;
-    Some((begin(date)?, begin(date.tomorrow().ok()?)?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_day_stands_for_all_of_it() {
-        let read = |text: &str| {
-            let filter: Any = serde_json::from_str(text).unwrap();
-            let filter = filter.as_object().cloned().unwrap_or_default();
-            native_filter(filter).map(|filter| filter.unwrap_or_default().to_string()).map_err(|error| error.detail)
-        };
-        let (first, second) = ("2026-01-31T00:00:00Z", "2026-02-01T00:00:00Z");
-        for (text, native) in [
-            (r#"{"join_date":"2026-01-31"}"#, format!(r#"{{"created_at":{{"gte":"{first}","lt":"{second}"}}}}"#)),
-            (r#"{"join_date":{"lte":"2026-01-31"}}"#, format!(r#"{{"created_at":{{"lt":"{second}"}}}}"#)),
-            (r#"{"join_date":{"gt":"2026-01-31"}}"#, format!(r#"{{"created_at":{{"gte":"{second}"}}}}"#)),
-            (
-                r#"{"join_date":{"gte":"2026-01-31T09:00:00Z"}}"#,
-                r#"{"created_at":{"gte":"2026-01-31T09:00:00Z"}}"#.to_owned(),
-            ),
-            (r#"{"join_date":"20260131"}"#, r#"{"created_at":"20260131"}"#.to_owned()),
-            (r#"{"Shoe-Size":{"gte":1}}"#, r#"{"shoe_size":{"gte":1}}"#.to_owned()),
-            ("{}", "null".to_owned()),
-        ] {
-            assert_eq!(read(text), Ok(native), "{text}");
-        }
-        assert!(read(r#"{"join_date":{"lt":"2026-01-31","lte":"2026-01-31"}}"#).is_err());
-        assert!(read(r#"{"shoe size":1,"shoe-size":2}"#).is_err());
-    }
 }

@@ -13,7 +13,6 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use jiff::tz::TimeZone;
 use muster_core::value::Value;
-use muster_engine::UserName;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Any;
 use utoipa::ToSchema;
@@ -114,7 +113,7 @@ async fn get_user_info(
     _: NoParams,
     Body(body): Body<GetUserInfo>,
 ) -> Result<Json<Success<UserInfo>>, Failure> {
-    let (user, fields) = app.engine.find_named_user(&caller, &UserName::read(&body.id_or_email.0)).await?;
+    let (user, fields) = app.engine.find_named_user(&caller, &body.id_or_email.user("/idOrEmail")?).await?;
     let today = app.engine.clock().now().to_zoned(TimeZone::UTC).start_of_day();
     let midnight = today.map_or(jiff::Timestamp::UNIX_EPOCH, |day| day.timestamp());
     let xp = app.engine.earned_since(&caller, user.id, "xp", midnight).await?;
@@ -184,7 +183,8 @@ struct ManagedUser {
 
 /// Delete or restore a user
 ///
-/// By id, email or username; of several users with one username none is touched.
+/// By id, email or username. Digits are an id. Of several users with one username none is touched, nor where an id is the
+/// username of somebody else.
 #[utoipa::path(
     post, path = "/users/manage", tag = "Returning.AI",
     request_body(content = ManageUser, example = json!({"action": "delete", "user": "ada@example.com"})),
@@ -197,7 +197,7 @@ async fn manage_user(
     _: NoParams,
     Body(ManageUser { action, user }): Body<ManageUser>,
 ) -> Result<Json<Managed>, Failure> {
-    let name = UserName::read(&user.0);
+    let name = user.user("/user")?;
     let (message, managed) = match action {
         Action::Delete => ("Delete user successful", app.engine.delete_named_user(&caller, &name).await?),
         Action::Restore => ("Restore user successful", app.engine.restore_named_user(&caller, &name).await?),

@@ -1,12 +1,12 @@
 //! Attributes of this product: the fields of the community that are no standard attributes.
 
-use super::attribute::{id_of, is_standard};
+use super::attribute::{id_of, is_standard, own_name};
 use super::body::Members;
 use super::error::Refusals;
 use super::paging::PageBody;
 use crate::http::App;
 use crate::http::auth::Auth;
-use crate::http::extract::Json;
+use crate::http::extract::{Json, NoParams, no_params};
 use crate::http::failure::Failure;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::StatusCode;
@@ -120,6 +120,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        no_params(&parts.uri)?;
         let text = Path::<String>::from_request_parts(parts, state).await;
         text.map(|Path(text)| Self(text)).map_err(|_| EngineError::not_found("attribute").into())
     }
@@ -143,7 +144,11 @@ fn find_by_id<'a>(fields: &'a FieldSet, id: &str) -> Result<&'a Field, Failure> 
     responses((status = 200, description = "All attributes.", body = PageBody<AttributeBody>), Refusals),
     security(("key" = ["fields:read"])),
 )]
-async fn list_attributes(State(app): State<App>, Auth(caller): Auth) -> Result<Json<PageBody<AttributeBody>>, Failure> {
+async fn list_attributes(
+    State(app): State<App>,
+    Auth(caller): Auth,
+    _: NoParams,
+) -> Result<Json<PageBody<AttributeBody>>, Failure> {
     let fields = app.engine.list_fields(&caller).await?;
     let custom = fields.active().filter(|field| !is_standard(field));
     Ok(Json(PageBody::only(custom.map(AttributeBody::from).collect())))
@@ -163,7 +168,7 @@ async fn create_attribute(
     Auth(caller): Auth,
     members: Members,
 ) -> Result<impl IntoResponse, Failure> {
-    let field = app.engine.create_field(&caller, &read_new(members)?).await?;
+    let field = app.engine.create_field(&caller, &read_new(members)?).await.map_err(in_their_words)?;
     Ok((StatusCode::CREATED, Json(AttributeBody::from(&field))))
 }
 
@@ -222,6 +227,15 @@ async fn get_attribute_type(
     }))
 }
 
+/// A refusal of the engine, which names the members of our own fields.
+fn in_their_words(error: EngineError) -> Failure {
+    let mut failure = Failure::from(error);
+    for fault in &mut failure.error.errors {
+        fault.column = fault.pointer.as_deref().filter(|at| at.starts_with("/options")).map(|_| "choices".to_owned());
+    }
+    failure
+}
+
 fn read_new(mut members: Members) -> Result<NewField, Error> {
     match members.take_required("content_type").as_ref().map(Any::as_str) {
         None | Some(Some("clientuser" | "user")) => {}
@@ -237,6 +251,9 @@ fn read_new(mut members: Members) -> Result<NewField, Error> {
     if name.as_ref().is_some_and(|name| !(1..=32).contains(&name.trim().chars().count())) {
         members.refuse("name", Code::InvalidRequest, "a name is a text of 1 to 32 characters");
     }
+    if let Some(own) = name.as_deref().and_then(own_name) {
+        members.refuse("name", Code::FieldExists, format!("every user has {own} here already; choose another name"));
+    }
     let (choices, several) = (read_choices(&mut members), read_several(&mut members));
     let word = members.take_required("value_type");
     let kind = word.as_ref().and_then(Any::as_str).and_then(|word| field_type(word, several == Some(true)));
@@ -244,6 +261,14 @@ fn read_new(mut members: Members) -> Result<NewField, Error> {
         let word = excerpt(&word.to_string());
         let message = format!("{word} is not one of boolean, date, datetime, fixed, float, integer, json, string");
         members.refuse("value_type", Code::InvalidOption, message);
+    }
+    if kind.is_some_and(|kind| !kind.has_options()) {
+        if choices.is_some() {
+            members.refuse("choices", Code::InvalidRequest, "only a fixed attribute has choices");
+        }
+        if several == Some(true) {
+            members.refuse("allow_multiple_choices", Code::InvalidRequest, "only a fixed attribute has choices");
+        }
     }
     if kind.is_some_and(FieldType::has_options) {
         if choices.is_none() {
@@ -276,7 +301,9 @@ fn field_type(word: &str, several: bool) -> Option<FieldType> {
 }
 
 fn read_choices(members: &mut Members) -> Option<Vec<SelectOption>> {
-    let json = members.take("choices").filter(|json| !json.is_null())?;
+    // An empty list says nothing.
+    let json =
+        members.take("choices").filter(|json| !json.is_null() && json.as_array().is_none_or(|all| !all.is_empty()))?;
     let option = |name: &str| SelectOption { key: name.to_owned(), name: name.to_owned() };
     let texts: Option<Vec<&str>> = json.as_array().and_then(|all| all.iter().map(Any::as_str).collect());
     if texts.is_none() {

@@ -1,7 +1,7 @@
 //! Bodies of this face: objects whose members are taken out one by one, so that all that is wrong is said at once.
 
 use crate::http::App;
-use crate::http::extract::{check_json_headers, collect};
+use crate::http::extract::{check_json_headers, collect, no_params};
 use crate::http::failure::Failure;
 use axum::extract::{FromRequest, Request};
 use muster_core::error::{Fault, excerpt};
@@ -18,6 +18,7 @@ impl FromRequest<App> for Members {
     type Rejection = Failure;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Failure> {
+        no_params(request.uri())?;
         check_json_headers(request.headers())?;
         let mut body = request.into_body().into_data_stream();
         let bytes = collect(&mut body, Vec::new(), app.config.json_body_bytes).await?;

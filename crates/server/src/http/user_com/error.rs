@@ -11,6 +11,11 @@ use utoipa::{IntoResponses, PartialSchema, ToSchema};
 /// The member under which stands what is wrong with the request as a whole.
 const WHOLE: &str = "non_field_errors";
 
+/// A sentence of the engine in this product's words: the identities of one source are its custom ids.
+pub fn in_their_words(sentence: &str) -> String {
+    sentence.replace("identity \"custom_id:", "custom id \"")
+}
+
 /// The status and the body that say a failure.
 pub fn answer(failure: &Failure) -> (StatusCode, String) {
     let error = &failure.error;
@@ -18,7 +23,7 @@ pub fn answer(failure: &Failure) -> (StatusCode, String) {
     for fault in &error.errors {
         let pointed = fault.pointer.as_deref().and_then(member_of);
         let messages = wrong.entry(fault.column.as_deref().or(pointed).unwrap_or(WHOLE)).or_insert_with(|| json!([]));
-        messages.as_array_mut().expect("it was made as one").push(json!(fault.message));
+        messages.as_array_mut().expect("it was made as one").push(json!(in_their_words(&fault.message)));
     }
     let (status, mut body) = match failure.status() {
         // To the letter, whatever is wrong with the key.
@@ -28,12 +33,12 @@ pub fn answer(failure: &Failure) -> (StatusCode, String) {
         StatusCode::BAD_REQUEST | StatusCode::CONFLICT if !wrong.is_empty() => {
             (StatusCode::BAD_REQUEST, Value::Object(wrong))
         }
-        StatusCode::BAD_REQUEST => (StatusCode::BAD_REQUEST, json!({WHOLE: [error.detail]})),
+        StatusCode::BAD_REQUEST => (StatusCode::BAD_REQUEST, json!({WHOLE: [in_their_words(&error.detail)]})),
         // Whatever id was asked for: an answer says nothing about other communities.
         StatusCode::NOT_FOUND if error.code == Code::UserNotFound => {
             (StatusCode::NOT_FOUND, json!({"detail": "There is no such user in this community."}))
         }
-        status => (status, json!({"detail": error.detail})),
+        status => (status, json!({"detail": in_their_words(&error.detail)})),
     };
     if let Some(id) = error.job_id {
         body["job_id"] = json!(id);

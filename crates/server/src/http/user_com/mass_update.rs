@@ -5,7 +5,7 @@
 
 use super::also_by_post;
 use super::body::Members;
-use super::error::Refusals;
+use super::error::{Refusals, in_their_words};
 use super::mass_request::{Attributes, CustomIdsBody, Door, IdsBody, MassUpdate, Users};
 use crate::http::App;
 use crate::http::auth::Auth;
@@ -108,7 +108,10 @@ impl MassUpdated {
         let Some(reason) = outcome.reason.filter(|_| failed) else { return };
         match reason.error.code {
             Code::UserNotFound | Code::InvalidId | Code::InvalidIdentity | Code::MissingKey => self.not_found.push(id),
-            code => self.failed.push(NotUpdated { id, code, message: reason.error.message }),
+            code => {
+                let message = in_their_words(&reason.error.message);
+                self.failed.push(NotUpdated { id, code, message });
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Users found by their email and attributes: `?email=`, `?email__contains=`, `?plan__gte=`.
 
-use super::attribute::Attribute;
+use super::attribute::{Attribute, CUSTOM_ID, own_name};
 use super::error::Refusals;
 use super::paging::{PageBody, Paging};
 use super::user_body::UserBody;
@@ -41,7 +41,7 @@ enum Found {
 
 /// Find users
 ///
-/// By the email (`email`, `email__contains` and so on), the custom id, and any attribute by its name or key: the value itself, or
+/// By the email (`email`, `email__contains` and so on) and any attribute by its name or key: the value itself, or
 /// with `__contains`, `__icontains`, `__startswith`, `__istartswith`, `__endswith`, `__iendswith`, `__gt`, `__gte`, `__lt`
 /// or `__lte` behind the name. Of several all must hold. Forms that begin with `i` ignore case, as those of emails always do.
 #[utoipa::path(
@@ -129,6 +129,9 @@ fn subject<'a>(name: &str, fields: &'a FieldSet) -> Result<About<'a>, (Code, Str
         _ if name == "email" => Ok(About::Email),
         Ok(Attribute::Email | Attribute::CustomId) => {
             Err((Code::UnknownField, "this cannot be searched for".to_owned()))
+        }
+        Err(_) if matches!(own_name(name), Some(CUSTOM_ID | "user_id")) => {
+            Err((Code::UnknownField, "users-by-id/{custom_id}/ finds the user of a custom id".to_owned()))
         }
         Err(message) => Err((Code::UnknownField, message)),
     }

@@ -18,9 +18,6 @@ use muster_core::{Code, Error, Patch};
 use muster_engine::{Caller, EngineError, PutEdit, PutUser, UserPut};
 use serde_json::Value as Json;
 
-/// The most characters of a first or last name.
-const NAME_CHARS: usize = 40;
-
 /// What happens to a user, and the tags that the user gets.
 #[derive(Debug, Default)]
 pub struct UserEdits {
@@ -99,9 +96,6 @@ impl UserEdits {
                 self.push(name, FieldNumber::IDENTITIES, patch)?;
             }
             TAGS => self.tags = tags(json)?,
-            "first_name" | "last_name" if json.as_str().is_some_and(|text| text.chars().count() > NAME_CHARS) => {
-                return Err(wrong(name, Code::TooLong, format!("a name has at most {NAME_CHARS} characters here")));
-            }
             _ => return self.push_attribute(name, json, fields),
         }
         Ok(())

@@ -143,6 +143,25 @@ async fn lists_come_in_pages_of_twelve() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_chosen_of_options_is_shown_by_their_names() {
+    on_every_database(async |app| {
+        app.run("?kind=import", "Email\nada@example.com\n").await;
+        for (name, kind) in [("EN1", "enum"), ("EN2", "enumlist")] {
+            let new = json!({"name": name, "class": "user", "type": kind, "typeParam": "Red;Dark green"});
+            assert_eq!(post(app, "/attributes", new).await.0, 201);
+        }
+        let values = format!("/users/id/{}/attributes", app.user("ada@example.com").await["id"]);
+        let set = json!([{"name": "EN1", "value": "Dark green"}, {"name": "EN2", "value": ["Dark green", "Red"]}]);
+        let (_, answer) = post(app, &values, set).await;
+        assert!(answer["data"].as_array().unwrap().iter().all(|one| one["success"] == true), "{answer}");
+        let (_, page) = app.get(&values).await;
+        let shown: Vec<_> = page["data"].as_array().unwrap().iter().map(|one| one["value"].clone()).collect();
+        assert_eq!(shown, [json!("Dark green"), json!(["Red", "Dark green"])]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn values_of_a_user_are_set_cleared_and_shown() {
     on_every_database(async |app| {
         app.run("?kind=import", "Email,City,Region\nada@example.com,Rome,Lazio\n").await;

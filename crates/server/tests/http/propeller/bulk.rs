@@ -6,6 +6,8 @@ use muster_core::scope::Scope;
 use muster_server::http::HttpConfig;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 const BY_SOURCE_ID: &str = "/v2/users/bulk/sourceId";
 const BY_ID: &str = "/users/bulk/id";
@@ -87,6 +89,96 @@ async fn every_member_comes_into_its_field() {
             assert_eq!(user["values"][gone], Value::Null, "{gone}");
         }
         assert_eq!(user["values"]["first_name"], "Miles", "what is absent is kept");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_record_says_update_where_the_user_is_there_and_names_what_is_wrong_as_it_was_sent() {
+    on_every_database(async |app| {
+        let person = |id: Value, more: Value| {
+            let mut person = json!({"source": "CRM", "sourceId": id});
+            person.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            person
+        };
+        let made =
+            results(app, BY_SOURCE_ID, json!({"users": [person(json!(55), json!({})), person(json!(7), json!({}))]}));
+        let id = made.await[0]["id"].clone();
+        let wrong = json!({"dateOfBirth": "31/02/1993"});
+        let users = json!([
+            person(json!(55), wrong.clone()),
+            person(json!("new"), wrong),
+            person(json!(5), json!({"source": ""})),
+            person(json!(56), json!({"attributes": [{"name": "NO_SUCH", "value": "1"}]})),
+        ]);
+        let failed = results(app, BY_SOURCE_ID, json!({"users": users})).await;
+        let said: Vec<Value> = failed.iter().map(|one| json!([one["action"], one["error"]])).collect();
+        let day = "dateOfBirth: \"31/02/1993\" is not a date of the form YYYY-MM-DD, or DD/MM/YYYY";
+        let source = "sourceId: a source and a source id have 1 to 200 characters, none of them a control character";
+        let attribute = "Attribute with name [NO_SUCH] and attributeClass [user] not found.";
+        assert_eq!(json!(said), json!([["update", day], ["create", day], ["create", source], ["create", attribute]]));
+        let huge: Value = serde_json::from_str("99999999999999999999").unwrap();
+        let by_id = json!([{"id": id, "source": "CRM", "sourceId": "7"}, {"id": huge}, {"id": -1}]);
+        let failed = results(app, BY_ID, json!({"users": by_id})).await;
+        let said: Vec<Value> = failed.iter().map(|one| json!([one["action"], one["error"]])).collect();
+        assert_eq!(
+            json!(said),
+            json!([
+                ["update", "sourceId: another user has the identity \"CRM:7\""],
+                ["update", "User with id [99999999999999999999] not found"],
+                ["update", "User with id [-1] not found"],
+            ])
+        );
+        let patch = json!({"dateOfBirth": "31/02/1993", "gender": "x"});
+        let (status, error) = json_of(app.request(Method::PATCH, &format!("/v2/users/id/{id}")).json(&patch)).await;
+        let messages = error_of(&error)["messages"].as_array().unwrap();
+        assert_eq!((status.as_u16(), messages.len()), (400, 2), "{error}");
+        assert!(messages[0].as_str().unwrap().starts_with("#/dateOfBirth: \"31/02/1993\""), "{error}");
+        app.engine.verify().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lookup_key_that_there_is_not_is_said_by_its_number() {
+    on_every_database(async |app| {
+        for (path, known) in [
+            ("/v2/users/bulk/email", "[email], key must contain one of the following values: [id,sourceId]"),
+            ("/users/bulk/email", "[email], key must contain one of the following values: [id,sourceId]"),
+            ("/v2/attributes/bulk/foo", "[foo], key must contain one of the following values: [id,name]"),
+        ] {
+            let (status, error) = post(app, path, json!({"users": []})).await;
+            let error = error_of(&error);
+            assert_eq!(
+                (status.as_u16(), &error["code"], &error["type"]),
+                (400, &json!(10006), &json!("InvalidLookupKey"))
+            );
+            assert_eq!(error["messages"], json!([format!("Invalid lookup key {known}")]));
+            assert_eq!(app.bare(Method::POST, path).json(&json!({})).send().await.unwrap().status(), 401);
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_cut_off_is_no_json_wherever_it_is_cut() {
+    on_every_database(async |app| {
+        let head = format!(
+            "POST {BY_SOURCE_ID} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+             Connection: close\r\n",
+            app.key
+        );
+        let (whole, broken) = (
+            "Content-Length: 10\r\n\r\n{\"users\":[",
+            "Transfer-Encoding: chunked\r\n\r\na\r\n{\"users\":[\r\nno chunk\r\n",
+        );
+        for body in [whole, broken] {
+            let mut connection = TcpStream::connect(app.address).await.unwrap();
+            connection.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            connection.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("\"code\":10005"), "{answer}");
+        }
     })
     .await;
 }

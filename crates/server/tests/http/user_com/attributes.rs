@@ -94,7 +94,10 @@ async fn an_attribute_that_cannot_be_is_refused_by_what_is_wrong() {
             (new(json!("A"), json!("text")), "value_type"),
             (new(json!("A"), json!(4)), "value_type"),
             (fixed(), "choices"),
-            (with(fixed(), "choices", json!([])), "options"),
+            (with(fixed(), "choices", json!([])), "choices"),
+            (with(fixed(), "choices", json!(["a", "a"])), "choices"),
+            (with(plain(), "choices", json!(["a"])), "choices"),
+            (with(plain(), "allow_multiple_choices", json!(true)), "allow_multiple_choices"),
             (with(fixed(), "choices", json!([7])), "choices"),
             (with(fixed(), "choices", json!("a")), "choices"),
             (with(new(json!("A"), json!("fixed")), "choices", json!(["a"])), "allow_multiple_choices"),
@@ -106,6 +109,109 @@ async fn an_attribute_that_cannot_be_is_refused_by_what_is_wrong() {
         refused(&taken, "name");
         let (_, page) = get(app, "/attributes/").await;
         assert!(!page.to_string().contains("\"A\""), "{page}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_attribute_takes_the_name_of_what_every_user_has() {
+    on_every_database(async |app| {
+        for own in [
+            "phone_number",
+            "Phone Number",
+            "PHONE-NUMBER",
+            "City",
+            "custom_id",
+            "user_id",
+            "email",
+            "tags",
+            "name",
+            "key",
+            "id",
+            "created_at",
+            "attributes",
+            "Last seen",
+        ] {
+            let new = json!({"content_type": "clientuser", "name": own, "value_type": "string"});
+            refused(&post(app, "/attributes/", &new).await, "name");
+        }
+        // The native face may have made such fields.
+        for name in ["Phone Number", "Name", "Key"] {
+            app.make_field(name, "text").await;
+        }
+        let id = make(app, json!({"custom_id": "a", "phone_number": "12"})).await;
+        let user = format!("/users/{id}/");
+        let shown = get(app, &user).await.1;
+        assert_eq!((&shown["phone_number"], &shown["attributes"]), (&json!("12"), &json!([])));
+        let custom = json!({"ids": [id], "attribute": "Phone Number", "value": "34"});
+        assert_eq!(post(app, "/users/mass_update_custom_attributes/", &custom).await.1["updated"], 1);
+        assert_eq!(get(app, &user).await.1["phone_number"], "34");
+        let set = json!({"attribute": "phone-number", "value": "56"});
+        assert_eq!(post(app, &format!("{user}set_attribute/"), &set).await.0, 200);
+        assert_eq!(get(app, "/users/search/?Phone%20Number=56").await.1["id"], json!(id));
+        refused(&post(app, "/users/update_or_create/", &json!({"custom_id": "a", "name": "Ada"})).await, "name");
+        refused(
+            &post(app, &format!("{user}set_attribute/"), &json!({"attribute": "key", "value": "x"})).await,
+            "attribute",
+        );
+        app.engine.verify().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_or_last_name_has_at_most_40_characters_at_every_door() {
+    on_every_database(async |app| {
+        let id = make(app, json!({"custom_id": "a"})).await;
+        let (long, fits) = ("x".repeat(41), "\u{e9}".repeat(40));
+        let mass = |name: &str, value: &str| json!({"ids": [id], "attribute": name, "value": value});
+        for (path, body, member) in [
+            ("/users/".to_owned(), json!({"custom_id": "b", "first_name": long}), "first_name"),
+            ("/users/update_or_create/".to_owned(), json!({"custom_id": "a", "last_name": long}), "last_name"),
+            (format!("/users/{id}/set_attribute/"), json!({"attribute": "First Name", "value": long}), "value"),
+            (format!("/users/{id}/set_multiple_attributes/"), json!({"last_name": long}), "last_name"),
+            ("/users/mass_update_standard_attributes/".to_owned(), mass("first_name", &long), "value"),
+            ("/users/mass_update_custom_attributes/".to_owned(), mass("Last Name", &long), "value"),
+        ] {
+            let message = refused(&post(app, &path, &body).await, member);
+            assert!(message.contains("40 characters"), "{path}: {message}");
+        }
+        let (status, _) = post(app, "/users/mass_update_standard_attributes/", &mass("first_name", &fits)).await;
+        assert_eq!(status, 200);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_parameter_that_an_operation_does_not_know_is_refused() {
+    on_every_database(async |app| {
+        let id = make(app, json!({"custom_id": "a"})).await;
+        let mass = json!({"ids": [id], "attribute": "city", "value": "Rome"});
+        for path in [
+            "/users/mass_update_custom_attributes/",
+            "/users/mass_update_standard_attributes/",
+            "/users-by-id/mass_update_custom_attributes/",
+            "/users/update_or_create/",
+            &format!("/users/{id}/set_attribute/"),
+            "/users-by-id/a/set_multiple_attributes/",
+            "/attributes/",
+        ] {
+            refused(&post(app, &format!("{path}?x=1"), &mass).await, "x");
+        }
+        for path in [
+            &format!("/users/{id}/"),
+            "/users-by-id/a/",
+            "/users/",
+            "/attributes/",
+            "/attributes/16/",
+            "/attribute-type/city/users/",
+        ] {
+            refused(&get(app, &format!("{path}?x=1")).await, "x");
+            refused(&super::send(app, Method::DELETE, &format!("/users/{id}/?x=1"), &Value::Null).await, "x");
+        }
+        assert_eq!(get(app, &format!("/users/{id}/")).await.1["city"], Value::Null);
+        let message = refused(&get(app, "/users/search/?custom_id=a").await, "custom_id");
+        assert!(message.contains("users-by-id/"), "{message}");
     })
     .await;
 }

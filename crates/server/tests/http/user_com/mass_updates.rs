@@ -143,7 +143,8 @@ async fn standard_attributes_are_those_that_the_product_names() {
         assert_eq!(get(app, &format!("/users/{a}/")).await.1["custom_id"], Value::Null);
         // What another user has is refused as a whole, because nobody could be changed.
         refused(&set(a, "email", json!("B@example.com")).await, "value");
-        refused(&set(a, "custom_id", json!("b")).await, "value");
+        let taken = refused(&set(a, "custom_id", json!("b")).await, "value");
+        assert_eq!(taken, "another user has the custom id \"b\"");
         for (name, value) in [("email", json!("x@example.com")), ("custom_id", json!("x"))] {
             let several = json!({"ids": [a, b], "attribute": name, "value": value});
             refused(&put(app, STANDARD, &several).await, "value");
