@@ -64,7 +64,7 @@ impl Engine {
     }
 
     /// Deletes a live user. Refuses with `user_not_found` or `not_found` where there is none, and with `ambiguous_match`
-    /// where several have the username, or an id is the username of somebody else.
+    /// where several have the username.
     pub async fn delete_named_user(&self, caller: &Caller, name: &UserName) -> Result<User> {
         self.manage(caller, name, JobKind::Delete).await
     }
@@ -78,7 +78,7 @@ impl Engine {
     async fn manage(&self, caller: &Caller, name: &UserName, kind: JobKind) -> Result<User> {
         caller.require(Scope::UsersDelete)?;
         let key = match name {
-            UserName::Id(id) => Key::Id(self.unambiguous(caller.tenant, *id, kind).await?),
+            UserName::Id(id) => Key::Id(*id),
             UserName::Email(email) => Key::Email(email.clone()),
             UserName::Username(username) => Key::Id(self.find_username(caller.tenant, username, kind).await?),
         };
@@ -88,36 +88,12 @@ impl Engine {
         Ok(changed.user)
     }
 
-    /// The id, unless its digits are the username of somebody else.
-    async fn unambiguous(&self, tenant: Tenant, id: UserId, kind: JobKind) -> Result<UserId> {
-        let username = id.to_string();
-        if self.find_usernames(tenant, &username, kind).await?.into_iter().all(|named| named == id) {
-            return Ok(id);
-        }
-        let detail = format!("{id} is an id, and the username of another user; name the one by email.");
-        Err(EngineError::refuse(Code::AmbiguousMatch, detail))
-    }
-
-    /// The user of a username, which need not be unique.
+    /// The user of a username, which need not be unique: among the live ones, and for a restore among the deleted ones too.
     async fn find_username(&self, tenant: Tenant, username: &str, kind: JobKind) -> Result<UserId> {
-        match self.find_usernames(tenant, username, kind).await?.as_slice() {
-            [] => {
-                let detail = format!("No user is called \"{}\".", excerpt(username));
-                Err(EngineError::refuse(Code::UserNotFound, detail))
-            }
-            [id] => Ok(*id),
-            [_, ..] => {
-                let detail =
-                    format!("Several users are called \"{}\"; name the one by id or email.", excerpt(username));
-                Err(EngineError::refuse(Code::AmbiguousMatch, detail))
-            }
-        }
-    }
-
-    /// Who has a username, at most a few: among the live ones, and for a restore among the deleted ones too.
-    async fn find_usernames(&self, tenant: Tenant, username: &str, kind: JobKind) -> Result<Vec<UserId>> {
         let fields = self.fields(tenant).await?;
-        let Some(field) = fields.find_by_key(USERNAME) else { return Ok(Vec::new()) };
+        let nobody =
+            || EngineError::refuse(Code::UserNotFound, format!("No user is called \"{}\".", excerpt(username)));
+        let field = fields.find_by_key(USERNAME).ok_or_else(nobody)?;
         let filter = Filter::Is(Subject::Field(field.number), Test::Equals(Value::Text(username.to_owned())));
         let entries = self.limits().index_entries;
         let mut selection = Selection::open(self.store(), tenant, &filter, &fields, entries).await?;
@@ -132,7 +108,15 @@ impl Engine {
         if found.is_empty() && kind == JobKind::Restore {
             found = find_deleted(self.store(), tenant, &filter, &fields).await?;
         }
-        Ok(found)
+        match found.as_slice() {
+            [] => Err(nobody()),
+            [id] => Ok(*id),
+            [_, ..] => {
+                let detail =
+                    format!("Several users are called \"{}\"; name the one by id or email.", excerpt(username));
+                Err(EngineError::refuse(Code::AmbiguousMatch, detail))
+            }
+        }
     }
 }
 
