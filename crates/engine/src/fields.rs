@@ -119,7 +119,7 @@ impl MakingFields<'_> {
         Ok(edited)
     }
 
-    /// Commits them. Nothing may touch the database after it (see [`Caller::commit`]).
+    /// Commits them. Nothing may touch the database after it (see `Caller::commit`).
     pub async fn commit(self) -> Result<()> {
         self.caller.commit(self.tx).await
     }
